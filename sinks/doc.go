@@ -1,0 +1,8 @@
+// Package sinks delivers encoded events: a Fanout selects and encodes, an
+// Outlet queues, retries and keeps the account of one sink, a Sink writes to
+// one place. It must never know how events are read, nor make the reader wait.
+//
+// Ownership: Fanout encodes into a slab of its own; an Outlet copies what it
+// selected into its own ring before the call returns; a Sink may use a batch's
+// bytes only until Write returns.
+package sinks

@@ -1,0 +1,79 @@
+package flow
+
+// NATKind says which side of a flow is translated.
+type NATKind uint8
+
+// The kinds of NAT.
+const (
+	NATNone NATKind = iota
+	NATSource
+	NATDest
+	NATBoth
+)
+
+var natNames = [...]string{"", "snat", "dnat", "both"}
+
+// String gives snat, dnat, both or "".
+func (k NATKind) String() string {
+	if int(k) < len(natNames) {
+		return natNames[k]
+	}
+	return ""
+}
+
+// NAT is the translated side of a flow, derived from its two tuples: the
+// kernel does not send it. Addresses are of the event's family.
+type NAT struct {
+	Kind             NATKind
+	Ports            bool // SrcPort and DstPort mean something
+	Src, Dst         Addr // Src is what the source became (SNAT), Dst what the destination became (DNAT)
+	SrcPort, DstPort uint16
+	IPFIXEvent       uint8 // RFC 8158 natEvent: 4 NAT44 session create, 5 delete; 0 none
+}
+
+// NAT derives the translation. A flow is source-NATed if replies go elsewhere
+// than to its source, destination-NATed if they come from elsewhere than its
+// destination; for ICMP a changed id is a source translation.
+func (e *Event) NAT() (NAT, bool) {
+	kind := e.NATKind()
+	if kind == NATNone {
+		return NAT{}, false
+	}
+	r := &e.Reply
+	return NAT{
+		Kind: kind, Ports: r.Got(HasPorts),
+		Src: r.Dst, SrcPort: r.DstPort, Dst: r.Src, DstPort: r.SrcPort,
+		IPFIXEvent: e.natEvent(),
+	}, true
+}
+
+// NATKind says which side is translated, without building the translation.
+func (e *Event) NATKind() NATKind {
+	o, r := &e.Orig, &e.Reply
+	if !e.Got(HasOrig|HasReply) || !o.Got(HasAddrs) || !r.Got(HasAddrs) {
+		return NATNone
+	}
+	ports := o.Got(HasPorts) && r.Got(HasPorts)
+	icmp := o.Got(HasICMPID) && r.Got(HasICMPID)
+	var kind NATKind
+	if r.Dst != o.Src || ports && r.DstPort != o.SrcPort || icmp && r.ICMPID != o.ICMPID {
+		kind |= NATSource
+	}
+	if r.Src != o.Dst || ports && r.SrcPort != o.DstPort {
+		kind |= NATDest
+	}
+	return kind
+}
+
+func (e *Event) natEvent() uint8 {
+	if e.Family != IPv4 {
+		return 0
+	}
+	switch e.Type {
+	case TypeNew:
+		return 4
+	case TypeDestroy:
+		return 5
+	}
+	return 0
+}
