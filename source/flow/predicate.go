@@ -45,9 +45,8 @@ func (r *AddrRange) Has(a *Addr, f Family) bool {
 	if f != r.Family {
 		return false
 	}
-	if f == IPv4 {
-		n := binary.BigEndian.Uint32(a[:])
-		return binary.BigEndian.Uint32(r.Lo[:]) <= n && n <= binary.BigEndian.Uint32(r.Hi[:])
+	if n := binary.BigEndian.Uint32(a[:]); f == IPv4 {
+		return r.lo4() <= n && n <= r.hi4()
 	}
 	return !a.less(&r.Lo) && !r.Hi.less(a)
 }
@@ -116,9 +115,11 @@ func inRanges(rs []Range, n uint32) bool {
 }
 
 func inAddrs(rs []AddrRange, a *Addr, f Family) bool {
+	if f == IPv4 {
+		return inAddrs4(rs, binary.BigEndian.Uint32(a[:]))
+	}
 	for len(rs) > linear {
-		mid := len(rs) / 2
-		if m := &rs[mid]; f < m.Family || f == m.Family && below(a, &m.Lo, f) {
+		if mid := len(rs) / 2; rs[mid].Family == f && a.less(&rs[mid].Lo) {
 			rs = rs[:mid]
 		} else {
 			rs = rs[mid:]
@@ -132,9 +133,21 @@ func inAddrs(rs []AddrRange, a *Addr, f Family) bool {
 	return false
 }
 
-func below(a, b *Addr, f Family) bool {
-	if f == IPv4 {
-		return binary.BigEndian.Uint32(a[:]) < binary.BigEndian.Uint32(b[:])
+func inAddrs4(rs []AddrRange, n uint32) bool {
+	for len(rs) > linear {
+		if mid := len(rs) / 2; rs[mid].Family != IPv4 || n < rs[mid].lo4() {
+			rs = rs[:mid]
+		} else {
+			rs = rs[mid:]
+		}
 	}
-	return a.less(b)
+	for i := range rs {
+		if r := &rs[i]; r.Family == IPv4 && n-r.lo4() <= r.hi4()-r.lo4() {
+			return true
+		}
+	}
+	return false
 }
+
+func (r *AddrRange) lo4() uint32 { return binary.BigEndian.Uint32(r.Lo[:]) }
+func (r *AddrRange) hi4() uint32 { return binary.BigEndian.Uint32(r.Hi[:]) }

@@ -5,6 +5,26 @@ import "slices"
 // Match reports whether the event has the field and one of the values matches
 // it. An absent mark or zone compares as 0; another absent field never matches.
 func (p *Predicate) Match(e *Event) bool {
+	// What filters ask most often goes straight to its value.
+	if e.Table != TableExpect {
+		switch p.Field {
+		case FieldProto:
+			return e.Any(HasOrig) && inRanges(p.Ranges, uint32(e.Proto))
+		case FieldSrcPort:
+			return e.Any(HasOrig) && e.Orig.hasPort(HasSrcPort) && inRanges(p.Ranges, uint32(e.Orig.SrcPort))
+		case FieldDstPort:
+			return e.Any(HasOrig) && e.Orig.hasPort(HasDstPort) && inRanges(p.Ranges, uint32(e.Orig.DstPort))
+		case FieldOrigSrc:
+			return e.Any(HasOrig) && e.Orig.Got(HasSrc) && inAddrs(p.Addrs, &e.Orig.Src, e.Orig.Family)
+		case FieldAddr:
+			return e.Any(HasOrig) && e.Orig.anyAddr(p.Addrs) || e.Any(HasReply) && e.Reply.anyAddr(p.Addrs)
+		}
+	}
+	return p.match(e)
+}
+
+// match is Match for every field.
+func (p *Predicate) match(e *Event) bool {
 	if p.Field >= fieldCount {
 		return false
 	}
@@ -21,7 +41,13 @@ func (p *Predicate) Match(e *Event) bool {
 			return p.matchAddr(e)
 		}
 		t := e.side(info.side)
-		return t != nil && p.tupleAddr(t, info.bits)
+		return t != nil && t.addrIn(info.bits, p.Addrs)
+	}
+	return p.matchRare(e, info.kind)
+}
+
+func (p *Predicate) matchRare(e *Event, k kind) bool {
+	switch k {
 	case kindMark:
 		return p.matchMark(e)
 	case kindStatus:
@@ -74,17 +100,21 @@ func (e *Event) expect() *Expectation {
 	return &e.Extra.Expect
 }
 
-// tupleAddr compares the addresses of t that bits name.
-func (p *Predicate) tupleAddr(t *Tuple, bits TupleHas) bool {
+// addrIn looks for the addresses that bits name in rs.
+func (t *Tuple) addrIn(bits TupleHas, rs []AddrRange) bool {
 	got := t.Has & bits
-	return got&HasSrc != 0 && inAddrs(p.Addrs, &t.Src, t.Family) ||
-		got&HasDst != 0 && inAddrs(p.Addrs, &t.Dst, t.Family)
+	return got&HasSrc != 0 && inAddrs(rs, &t.Src, t.Family) || got&HasDst != 0 && inAddrs(rs, &t.Dst, t.Family)
 }
+
+func (t *Tuple) anyAddr(rs []AddrRange) bool { return t.addrIn(HasAddrs, rs) }
+
+// hasPort reports whether the tuple has that port, and not a key in its place.
+func (t *Tuple) hasPort(bit TupleHas) bool { return t.Got(bit) && !t.HasKeys() }
 
 // matchAddr tries every address of the event; an expectation's mask is none.
 func (p *Predicate) matchAddr(e *Event) bool {
 	for _, s := range [...]side{sideOrig, sideReply, sideTuple} {
-		if t := e.side(s); t != nil && p.tupleAddr(t, HasAddrs) {
+		if t := e.side(s); t != nil && t.anyAddr(p.Addrs) {
 			return true
 		}
 	}
@@ -94,11 +124,11 @@ func (p *Predicate) matchAddr(e *Event) bool {
 func (p *Predicate) matchPort(e *Event) bool {
 	for _, s := range [...]side{sideOrig, sideReply, sideTuple} {
 		t := e.side(s)
-		if t == nil || t.HasKeys() {
+		if t == nil {
 			continue
 		}
-		if t.Got(HasSrcPort) && inRanges(p.Ranges, uint32(t.SrcPort)) ||
-			t.Got(HasDstPort) && inRanges(p.Ranges, uint32(t.DstPort)) {
+		if t.hasPort(HasSrcPort) && inRanges(p.Ranges, uint32(t.SrcPort)) ||
+			t.hasPort(HasDstPort) && inRanges(p.Ranges, uint32(t.DstPort)) {
 			return true
 		}
 	}
