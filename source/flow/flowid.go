@@ -66,10 +66,10 @@ func (e *Event) identity() (*Tuple, uint32, bool) {
 }
 
 func (e *Event) zone() uint16 {
-	switch {
-	case e.Table == TableExpect && e.Extra.Expect.Got(HasExpectZone):
-		return e.Extra.Expect.Zone
-	case e.Any(HasZone):
+	if x := e.expect(); x != nil && x.Got(HasExpectZone) {
+		return x.Zone
+	}
+	if e.Any(HasZone) {
 		return e.Zone
 	}
 	return 0
