@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -72,11 +73,21 @@ func repeat(ctx context.Context, n int, every time.Duration, step func(i int) er
 			return done, err
 		}
 		if err := step(done); err != nil {
-			return done, err
+			return done, blame(ctx, err)
 		}
 		done++
 	}
 	return done, nil
+}
+
+// blame adds ctx's deadline to a time-out that it caused; the socket's timer may fire a
+// moment before the context's own.
+func blame(ctx context.Context, err error) error {
+	by, ok := ctx.Deadline()
+	if ok && !time.Now().Before(by) && errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	return err
 }
 
 // pause sleeps for d, or until ctx is done.
