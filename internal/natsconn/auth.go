@@ -30,26 +30,35 @@ func (c Config) applyAuth(o *nats.Options, report func(error)) error {
 
 // applyCreds presents the user JWT of CredsFile and signs with the seed in it.
 func (c Config) applyCreds(o *nats.Options) error {
-	userJWT := func() (string, error) {
-		data, err := readFile(c.CredsFile)
-		if err != nil {
-			return "", &FieldError{Field: "creds_file", Err: err}
-		}
-		token, err := nkeys.ParseDecoratedJWT(data)
-		if err != nil {
-			return "", &FieldError{Field: "creds_file", Msg: c.CredsFile + ": no user JWT in it", Err: err}
-		}
-		return token, nil
-	}
-	if _, err := userJWT(); err != nil {
+	if err := checkCreds(c.CredsFile); err != nil {
 		return err
 	}
-	if _, err := publicKey("creds_file", c.CredsFile); err != nil {
-		return err
-	}
-	o.UserJWT = userJWT
+	o.UserJWT = func() (string, error) { return readJWT(c.CredsFile) }
 	o.SignatureCB = func(nonce []byte) ([]byte, error) { return sign("creds_file", c.CredsFile, nonce) }
 	return nil
+}
+
+// checkCreds reads a credentials file to see that all is in it.
+func checkCreds(path string) error {
+	if _, err := readJWT(path); err != nil {
+		return err
+	}
+	_, err := publicKey("creds_file", path)
+	return err
+}
+
+// readJWT reads the user JWT of a credentials file.
+func readJWT(path string) (string, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return "", &FieldError{Field: "creds_file", Err: err}
+	}
+	defer clear(data)
+	token, err := nkeys.ParseDecoratedJWT(data)
+	if err != nil || token == "" {
+		return "", &FieldError{Field: "creds_file", Msg: path + ": no user JWT in it", Err: err}
+	}
+	return token, nil
 }
 
 // applyNkey presents the public key of the seed in NkeyFile and signs with it.

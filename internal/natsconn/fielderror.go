@@ -44,13 +44,20 @@ func (p *problems) check(bad bool, field, format string, args ...any) {
 	}
 }
 
-// under adds all FieldErrors of another check, their fields put below prefix.
+// under adds all errors of another check, their fields put below prefix.
 func (p *problems) under(prefix string, other problems) {
 	for _, err := range other.errs {
-		var fe *FieldError
-		if errors.As(err, &fe) {
-			err = &FieldError{Field: prefix + "." + fe.Field, Msg: fe.Msg, Err: fe.Err}
-		}
+		p.nested(prefix, err)
+	}
+}
+
+// nested adds an error, its field put below prefix, unless it is nil.
+func (p *problems) nested(prefix string, err error) {
+	var fe *FieldError
+	if errors.As(err, &fe) {
+		err = &FieldError{Field: prefix + "." + fe.Field, Msg: fe.Msg, Err: fe.Err}
+	}
+	if err != nil {
 		p.errs = append(p.errs, err)
 	}
 }
