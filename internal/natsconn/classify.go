@@ -51,10 +51,16 @@ func isNetwork(err error) bool {
 
 // isCertificateAlert reports whether the server refused our certificate, or the
 // want of one. crypto/tls wraps a peer's alert in an unexported type, so its
-// text (RFC 8446, section 6.2) is all there is to go by.
+// text (RFC 8446, section 6.2) is all there is to go by. With TLS 1.3 the alert
+// follows a handshake that the client takes for complete, and a write may fail
+// before it is read; then the server's hanging up at that moment has to do,
+// which nats.go puts into words.
 func isCertificateAlert(err error) bool {
 	if err == nil {
 		return false
+	}
+	if errors.Is(err, nats.ErrTLS) && strings.Contains(err.Error(), "closed by remote after TLS handshake") {
+		return true
 	}
 	_, alert, found := strings.Cut(err.Error(), "remote error: tls: ")
 	if !found {
