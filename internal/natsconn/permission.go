@@ -68,25 +68,22 @@ func AsPermissionError(err error) *PermissionError {
 // replySubjectViolation, subPermissionViolation, maxTokensViolation and the one
 // after a change of permissions. Names in them are quoted as by Go's %q.
 func (e *PermissionError) parse(text string) {
+	_, text, _ = strings.Cut(text, "Permissions Violation for ")
 	for _, s := range []struct{ op, words string }{
-		{OpPublish, "Violation for Publish to "},
-		{OpReply, "Violation for Publish with Reply of "},
-		{OpSubscribe, "Violation for Subscription to "},
+		{OpPublish, "Publish to "},
+		{OpReply, "Publish with Reply of "},
+		{OpSubscribe, "Subscription to "},
 	} {
-		_, rest, found := strings.Cut(text, s.words)
-		if !found {
-			continue
-		}
+		rest, found := strings.CutPrefix(text, s.words)
 		quoted, err := strconv.QuotedPrefix(rest)
-		if err != nil {
-			return
+		if !found || err != nil {
+			continue
 		}
 		e.Op, e.Subject = s.op, unquote(quoted)
 		if queue, found := strings.CutPrefix(rest[len(quoted):], " using queue "); found {
 			quoted, _ := strconv.QuotedPrefix(queue)
 			e.Queue = unquote(quoted)
 		}
-		return
 	}
 }
 

@@ -66,7 +66,10 @@ func readSecret(path string) (Secret, error) {
 	if err != nil {
 		return "", err
 	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	text, found := strings.CutSuffix(string(data), "\n")
+	if found {
+		text = strings.TrimSuffix(text, "\r")
+	}
 	if text == "" {
 		return "", errors.New(path + ": the file is empty")
 	}
