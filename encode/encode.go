@@ -45,8 +45,6 @@ type Format struct {
 // Formats are all the formats by name. A new one is one file and one line here.
 func Formats() map[string]Format {
 	return map[string]Format{
-		"json":     jsonFormat(),
-		"xml":      xmlFormat(),
-		"protobuf": protobufFormat(),
+		"json": jsonFormat(),
 	}
 }
