@@ -79,7 +79,7 @@ func (k *socket) dumpTables(ctx context.Context, reason string) {
 
 // dump streams one table and closes it with a dump_end, whatever happens.
 func (k *socket) dump(ctx context.Context, table flow.Table, reason string) error {
-	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: k.ns.path})
+	conn, err := ctnetlink.Dial(k.ns.path)
 	if err != nil {
 		return fmt.Errorf("source: %s: %w", k.ns, err)
 	}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,8 +37,9 @@ type socket struct {
 }
 
 func (s *Source) openSocket(ns namespace) (*socket, error) {
-	l, err := ctnetlink.Listen(ctnetlink.ListenConfig{
-		NetNS: ns.path, Groups: s.groupsOf(s.groups), Buffer: int(s.cfg.Buffer), Reliable: s.cfg.Reliable,
+	l, err := ctnetlink.Listen(ctnetlink.Config{
+		NetNS: ns.path, Groups: s.groupsOf(s.groups), Reliable: s.cfg.Reliable,
+		Buffer: int(s.cfg.Buffer), MaxBuffer: int(s.cfg.Max),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("source: %s: %w", ns, err)
@@ -47,13 +49,17 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 		origin: &flow.Origin{Node: s.id.Node, NetNS: ns.name, Meta: s.id.Meta, BootID: s.id.BootID, Run: s.id.Run, Cookie: l.Cookie()},
 		books:  flow.SocketBooks{NetNS: ns.name}, accounted: time.Now(),
 	}
-	sock.warnBuffer()
+	stats, err := l.Stats()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("source: %s: %w", ns, err), l.Close())
+	}
+	sock.warnBuffer(stats.Buffer)
 	return sock, nil
 }
 
 // warnBuffer says what would help when the kernel gave less than was asked.
-func (k *socket) warnBuffer() {
-	got, want := k.listener.Buffer(), int(k.src.cfg.Buffer)
+func (k *socket) warnBuffer(got int) {
+	want := int(k.src.cfg.Buffer)
 	k.books.Buffer = uint64(got)
 	if got < want {
 		k.src.log.Warn("receive buffer is smaller than configured", "netns", k.ns.String(), "bytes", got, "asked", want,
@@ -113,7 +119,7 @@ func (k *socket) over(ctx context.Context) bool {
 // drain leaves the groups, so that the kernel offers nothing more, and reads
 // what it had offered: after it the account is whole.
 func (k *socket) drain() error {
-	if err := k.listener.Join(); err != nil {
+	if err := k.listener.SetGroups(0); err != nil {
 		return fmt.Errorf("source: %s: leave groups: %w", k.ns, err)
 	}
 	for {
@@ -128,7 +134,7 @@ func (k *socket) drain() error {
 // read hands on one batch and answers how many datagrams it held.
 func (k *socket) read() (int, error) {
 	k.batch.Reset()
-	before := k.listener.Counters()
+	before := k.listener.Counts()
 	n, err := k.listener.Read(k.batch)
 	if err != nil {
 		return 0, fmt.Errorf("source: %s: %w", k.ns, err)
@@ -143,10 +149,10 @@ func (k *socket) read() (int, error) {
 }
 
 // handOn stamps the batch and gives it away, and enters it into the books.
-func (k *socket) handOn(before ctnetlink.Counters) {
+func (k *socket) handOn(before ctnetlink.Counts) {
 	now := time.Now().UnixNano()
 	events := uint64(k.batch.Len())
-	after := k.listener.Counters()
+	after := k.listener.Counts()
 	s := k.src
 	s.mu.Lock()
 	defer s.mu.Unlock()

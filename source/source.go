@@ -158,7 +158,7 @@ func (s *Source) Wants(events flow.Types) error {
 	defer s.mu.Unlock()
 	groups := events & s.cfg.Events
 	for _, sock := range s.sockets {
-		if err := sock.listener.Join(s.groupsOf(groups)...); err != nil {
+		if err := sock.listener.SetGroups(s.groupsOf(groups)); err != nil {
 			return fmt.Errorf("source: %s: %w", sock.ns, err)
 		}
 	}
@@ -167,14 +167,10 @@ func (s *Source) Wants(events flow.Types) error {
 }
 
 // groupsOf turns record types into the kernel's groups, table by table.
-func (s *Source) groupsOf(events flow.Types) []ctnetlink.Group {
-	var groups []ctnetlink.Group
+func (s *Source) groupsOf(events flow.Types) ctnetlink.Groups {
+	var groups ctnetlink.Groups
 	for _, table := range s.cfg.Tables {
-		for _, t := range []flow.Type{flow.TypeNew, flow.TypeUpdate, flow.TypeDestroy} {
-			if g, ok := ctnetlink.GroupOf(table, t); ok && events.Has(t) {
-				groups = append(groups, g)
-			}
-		}
+		groups |= ctnetlink.GroupsOf(table, events)
 	}
 	return groups
 }

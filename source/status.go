@@ -62,7 +62,7 @@ func (s *Source) tableFill() []flow.TableFill {
 }
 
 func readFill(ns namespace) (flow.TableFill, error) {
-	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: ns.path})
+	conn, err := ctnetlink.Dial(ns.path)
 	if err != nil {
 		return flow.TableFill{}, err
 	}
