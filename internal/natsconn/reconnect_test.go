@@ -153,9 +153,6 @@ func TestPermissions(t *testing.T) {
 				t.Fatalf("publish: %v", err)
 			}
 			denied(t, h, natsconn.OpPublish, `secret."x"`, "")
-			if err := nc.PublishRequest("ok.x", "$JS.reply", nil); err != nil {
-				t.Fatal(err)
-			}
 			if _, err := nc.QueueSubscribeSync("secret.>", "group"); err != nil {
 				t.Fatal(err)
 			}

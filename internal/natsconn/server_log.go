@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// serverLog is the embedded server's logger: its lines go to slog, sampled, and
-// its fatal errors, after which nats-server expects the process to be gone,
-// come out of the fatal channel instead.
+// serverLog is the embedded server's logger: its lines go to slog, sampled from
+// warnings up, and its fatal errors, after which nats-server expects the process
+// to be gone, come out of the fatal channel instead.
 type serverLog struct {
 	log    *slog.Logger
 	sample sampler
@@ -58,7 +58,11 @@ func (l *serverLog) write(level slog.Level, format string, v []any) {
 	if !l.log.Enabled(context.Background(), level) {
 		return
 	}
-	if ok, skipped := l.sample.allow(time.Now()); ok {
+	ok, skipped := true, 0
+	if level >= slog.LevelWarn { // notices are few, and must not use up what errors may
+		ok, skipped = l.sample.allow(time.Now())
+	}
+	if ok {
 		l.log.Log(context.Background(), level, "nats server", "text", fmt.Sprintf(format, v...), "suppressed", skipped)
 	}
 }

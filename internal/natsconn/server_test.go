@@ -274,3 +274,26 @@ func TestServerLog(t *testing.T) {
 		}
 	}
 }
+
+// A client that is refused over and over cannot flood the log.
+func TestServerLogIsSampled(t *testing.T) {
+	noLeaks(t)
+	var buf syncBuffer
+	s, err := natsconn.NewServer(natsconn.ServerConfig{Listen: "127.0.0.1:0", Token: "right"}, slog.New(slog.NewTextHandler(&buf, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	if err := s.Start(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	for range 60 {
+		wantAuth(t, refused(t, natsconn.Config{URLs: []string{s.ClientURL()}, Token: "wrong"}), nats.ErrAuthorization)
+	}
+	if n := strings.Count(buf.String(), "authentication error"); n < 3 || n > 40 {
+		t.Errorf("%d lines for 60 refusals", n)
+	}
+	if strings.Contains(buf.String(), "wrong") {
+		t.Errorf("a secret in the log:\n%s", buf.String())
+	}
+}
