@@ -87,6 +87,10 @@ func nodeConfiguration(p ports, storage string) map[string]string {
 		"auto.create.topics.enable": "false", // as the product demands
 		"log.retention.ms":          "-1",    // tests write old times; nothing may vanish under them
 
+		// A killed broker may join again only when the controller has given up its former life. By default that takes 9 s.
+		"broker.session.timeout.ms":    "3000",
+		"broker.heartbeat.interval.ms": "500",
+
 		// Rights are in force for topics that have some (DenyWrite); plaintext clients may always do everything.
 		"authorizer.class.name":                            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 		"allow.everyone.if.no.acl.found":                   "true",

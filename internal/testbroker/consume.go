@@ -25,15 +25,16 @@ type Record struct {
 const fetchBytes = 4 << 20
 
 // Consume reads all that the topic holds now: partition by partition, each from its first offset to the end that it had when asked.
+// Only ctx bounds the whole; a request may take ten seconds.
 // The caller owns the records. A transaction's control records would end the reading only with ctx: kafka-go hides them.
 func (k *Kafka) Consume(ctx context.Context, topic string) ([]Record, error) {
 	var all []Record
-	err := k.admin(ctx, func(ctx context.Context, c *kafka.Client) error {
-		spans, err := k.spans(ctx, c, topic)
+	err := k.with(ctx, Plaintext, "", func(ctx context.Context, c *kafka.Client) error {
+		parts, err := spans(ctx, c, topic)
 		if err != nil {
 			return err
 		}
-		for _, s := range spans {
+		for _, s := range parts {
 			if all, err = consumePartition(ctx, c, topic, s, fetchBytes, all); err != nil {
 				return fmt.Errorf("partition %d: %w", s.Partition, err)
 			}
@@ -46,9 +47,9 @@ func (k *Kafka) Consume(ctx context.Context, topic string) ([]Record, error) {
 	return all, nil
 }
 
-// spans tells each partition's first and end offset, by partition.
-func (k *Kafka) spans(ctx context.Context, c *kafka.Client, topic string) ([]kafka.PartitionOffsets, error) {
-	m, err := k.metadata(ctx, Plaintext, "", topic)
+// spans tells each partition's first and end offset, by partition. The client must be new, or it answers from its cache.
+func spans(ctx context.Context, c *kafka.Client, topic string) ([]kafka.PartitionOffsets, error) {
+	m, err := c.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 	if err != nil {
 		return nil, err
 	}
@@ -65,29 +66,26 @@ func (k *Kafka) spans(ctx context.Context, c *kafka.Client, topic string) ([]kaf
 	if err != nil {
 		return nil, err
 	}
-	spans := answer.Topics[topic]
-	slices.SortFunc(spans, func(a, b kafka.PartitionOffsets) int { return a.Partition - b.Partition })
-	for _, s := range spans {
+	found := answer.Topics[topic]
+	slices.SortFunc(found, func(a, b kafka.PartitionOffsets) int { return a.Partition - b.Partition })
+	for _, s := range found {
 		if s.Error != nil {
 			return nil, fmt.Errorf("partition %d: offsets: %w", s.Partition, s.Error)
 		}
 	}
-	return spans, nil
+	return found, nil
 }
 
 // consumePartition appends what lies between the span's offsets to all, in fetches of about maxBytes.
 func consumePartition(ctx context.Context, c *kafka.Client, topic string, s kafka.PartitionOffsets, maxBytes int64, all []Record) ([]Record, error) {
 	for next := s.FirstOffset; next < s.LastOffset; {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("at offset %d of %d: %w", next, s.LastOffset, context.Cause(ctx))
-		}
 		answer, err := c.Fetch(ctx, &kafka.FetchRequest{
 			Topic: topic, Partition: s.Partition, Offset: next, MinBytes: 1, MaxBytes: maxBytes, MaxWait: 250 * time.Millisecond,
 		})
 		if err == nil {
 			err = answer.Error
 		}
-		if err != nil {
+		if err = errors.Join(context.Cause(ctx), err); err != nil { // kafka-go tells a context's end as an i/o timeout
 			return nil, fmt.Errorf("at offset %d of %d: %w", next, s.LastOffset, err)
 		}
 		if all, next, err = appendRecords(all, answer, next, s.LastOffset); err != nil {

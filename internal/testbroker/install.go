@@ -107,7 +107,7 @@ func (d *Distribution) download(ctx context.Context) error {
 		}
 	}
 	cmd := exec.Command(mvn, "--quiet", "--batch-mode", "--file", d.file("pom.xml"),
-		"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+d.file(jarsFolder))
+		"org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+d.file(jarsFolder))
 	return d.run(ctx, "maven", cmd)
 }
 

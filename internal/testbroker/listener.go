@@ -60,7 +60,8 @@ func (k *Kafka) Certificates() Certificates {
 }
 
 // Client returns a client of the listener with all that it asks for: TLS, certificate, and User's password by m, which only
-// the SASL listeners look at. Its Transport's idle connections are the caller's to close; they end by themselves in half a minute.
+// the SASL listeners look at. The caller ends it by its Transport's CloseIdleConnections; until then kafka-go keeps asking the broker
+// for metadata, from a goroutine of its own and over every broker's death.
 func (k *Kafka) Client(l Listener, m Mechanism) (*kafka.Client, error) {
 	// A short life for metadata: kafka-go answers from its cache, and tests ask about what they have just changed.
 	transport := &kafka.Transport{ClientID: "testbroker", MetadataTTL: 200 * time.Millisecond}

@@ -28,6 +28,8 @@ type Options struct {
 const (
 	// startTries is how often other ports are tried when another process took one between the choice and the start.
 	startTries = 3
+	// portTaken is what Java's log says then (EADDRINUSE in the words of libc).
+	portTaken = "Address already in use"
 	// readyWait is how long one start may take until the broker answers; it takes 2 s.
 	readyWait = 90 * time.Second
 )
@@ -52,7 +54,7 @@ func (d *Distribution) start(ctx context.Context, o Options, archive []string) (
 		}
 		failed = fmt.Errorf("%w\n%s", failed, k.Log())
 		failed = errors.Join(failed, k.Stop())
-		if !strings.Contains(failed.Error(), "Address already in use") {
+		if !strings.Contains(failed.Error(), portTaken) {
 			break
 		}
 	}
@@ -179,22 +181,34 @@ func (k *Kafka) ready(ctx context.Context) error {
 		_ = c.Close()
 	}
 	m, err := k.metadata(ctx, Plaintext, "")
-	if err == nil && len(m.Brokers) == 0 {
-		err = errors.New("the broker has not joined the cluster yet")
+	if err != nil {
+		return err
 	}
-	return err
+	if len(m.Brokers) == 0 {
+		return errors.New("the broker has not joined the cluster yet")
+	}
+	return k.leads(ctx, m.Topics)
+}
+
+// leads asks whether every partition of an earlier life is open again.
+func (k *Kafka) leads(ctx context.Context, topics []kafka.Topic) error {
+	return k.admin(ctx, func(ctx context.Context, c *kafka.Client) error {
+		for _, t := range topics {
+			if _, err := spans(ctx, c, t.Name); err != nil {
+				return fmt.Errorf("topic %s: %w", t.Name, err)
+			}
+		}
+		return nil
+	})
 }
 
 // metadata asks through a new client, because kafka-go caches answers and failures.
-func (k *Kafka) metadata(ctx context.Context, l Listener, m Mechanism, topics ...string) (*kafka.MetadataResponse, error) {
+func (k *Kafka) metadata(ctx context.Context, l Listener, m Mechanism) (answer *kafka.MetadataResponse, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	client, err := k.Client(l, m)
-	if err != nil {
-		return nil, err
-	}
-	transport := client.Transport.(*kafka.Transport)
-	transport.Context = ctx // ends its goroutines on return
-	defer transport.CloseIdleConnections()
-	return client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
+	err = k.with(ctx, l, m, func(ctx context.Context, c *kafka.Client) error {
+		answer, err = c.Metadata(ctx, &kafka.MetadataRequest{})
+		return err
+	})
+	return answer, err
 }

@@ -2,6 +2,7 @@ package testbroker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -73,47 +74,43 @@ func (k *Kafka) DenyWrite(ctx context.Context, topic string) error {
 	return nil
 }
 
-// admin does one thing with a client of its own, at most half a minute long.
+// admin is with on the plaintext listener, for half a minute at most.
 func (k *Kafka) admin(ctx context.Context, do func(context.Context, *kafka.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	client, err := k.Client(Plaintext, "")
+	return k.with(ctx, Plaintext, "", do)
+}
+
+// with does one thing with a client of its own, whose goroutines end with it.
+func (k *Kafka) with(ctx context.Context, l Listener, m Mechanism, do func(context.Context, *kafka.Client) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	client, err := k.Client(l, m)
 	if err != nil {
 		return err
 	}
 	transport := client.Transport.(*kafka.Transport)
-	transport.Context = ctx // ends its goroutines on return
+	transport.Context = ctx
 	defer transport.CloseIdleConnections()
 	return do(ctx, client)
 }
 
-// waitLeaders waits until the broker itself, not a client's cache, tells a leader for each partition.
+// waitLeaders waits until each partition answers. Its leader's name in the metadata is not enough: for some milliseconds after that
+// the broker still refuses to write (NOT_LEADER_OR_FOLLOWER).
 func (k *Kafka) waitLeaders(ctx context.Context, name string, partitions int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("no leader for each of %d partitions in 30s", partitions))
 	defer cancel()
 	for {
-		m, err := k.metadata(ctx, Plaintext, "", name)
-		if err == nil && led(m, name) == partitions {
+		var got []kafka.PartitionOffsets
+		last := k.admin(ctx, func(ctx context.Context, c *kafka.Client) (err error) { // a new client: kafka-go caches
+			got, err = spans(ctx, c, name)
+			return err
+		})
+		if last == nil && len(got) == partitions {
 			return nil
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
-			return err
+			return errors.Join(err, last)
 		}
 	}
-}
-
-// led counts the topic's partitions with a leader.
-func led(m *kafka.MetadataResponse, name string) int {
-	n := 0
-	for _, t := range m.Topics {
-		if t.Name != name || t.Error != nil {
-			continue
-		}
-		for _, p := range t.Partitions {
-			if p.Error == nil && p.Leader.Port != 0 {
-				n++
-			}
-		}
-	}
-	return n
 }
