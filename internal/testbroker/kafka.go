@@ -20,8 +20,9 @@ type Kafka struct {
 	ports        ports
 
 	mu      sync.Mutex // over what follows, and for the length of a whole state change
-	process *process
-	gone    bool // stopped: dir is no more
+	process *process   // nil until a JVM was started
+	logged  int        // length of the log when that was
+	gone    bool       // stopped: dir is no more
 }
 
 // errStopped is what a stopped broker answers.

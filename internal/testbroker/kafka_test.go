@@ -223,6 +223,19 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
+// Without a process there is still a folder to remove.
+func TestStartWithoutJava(t *testing.T) {
+	d := *NeedKafka(t)
+	d.java = "/does/not/exist"
+	t.Setenv("TMPDIR", t.TempDir())
+	if _, err := d.Start(bounded(t), Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v, want that there is no such program", err)
+	}
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 // Test packages run side by side: so do their brokers.
 func TestTwoBrokers(t *testing.T) {
 	a, b := Start(t, Options{}), Start(t, Options{})

@@ -85,9 +85,9 @@ func (p *process) kill() error {
 	return p.wait(killWait)
 }
 
-// terminate asks by SIGTERM and kills the child if it still lives after grace.
+// terminate asks by SIGTERM, if there is a process, and kills the child if it still lives after grace.
 func (p *process) terminate(grace time.Duration) error {
-	if !p.alive() {
+	if p == nil || !p.alive() {
 		return nil
 	}
 	// A process under SIGSTOP keeps SIGTERM pending until it may run again.

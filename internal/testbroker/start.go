@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // Options change a broker; the zero value is good for most tests.
@@ -110,7 +107,7 @@ func (k *Kafka) Restart(ctx context.Context) error {
 	return nil
 }
 
-// launch starts the JVM and waits until the broker answers. The process is set even if it failed.
+// launch starts the JVM and waits until the broker answers.
 func (k *Kafka) launch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWait, fmt.Errorf("no answer within %v", readyWait))
 	defer cancel()
@@ -123,6 +120,11 @@ func (k *Kafka) launch(ctx context.Context) error {
 		return fmt.Errorf("kafka: %w", err)
 	}
 	defer log.Close() //nolint:errcheck // the child has its own copy
+	former, err := log.Stat()
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	k.logged = int(former.Size())
 	cmd.Stdout, cmd.Stderr = log, log
 	p, err := startProcess(cmd)
 	if err != nil {
@@ -153,62 +155,4 @@ func (k *Kafka) command() (*exec.Cmd, error) {
 	cmd := exec.Command(k.distribution.java, args...)
 	cmd.Dir = k.dir
 	return cmd, nil
-}
-
-// waitReady asks until the broker answers with itself as a member of the cluster, dies, or ctx ends.
-func (k *Kafka) waitReady(ctx context.Context) error {
-	var last error
-	for {
-		if !k.process.alive() {
-			return fmt.Errorf("the process ended: %w", errors.Join(k.process.err, last))
-		}
-		if last = k.ready(ctx); last == nil {
-			return nil
-		}
-		if err := sleep(ctx, 25*time.Millisecond); err != nil {
-			return errors.Join(err, last)
-		}
-	}
-}
-
-// ready dials first: kafka-go takes its time over a refused connection.
-func (k *Kafka) ready(ctx context.Context) error {
-	for l := range listeners() {
-		c, err := net.DialTimeout("tcp", k.Address(l), time.Second)
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", l, err)
-		}
-		_ = c.Close()
-	}
-	m, err := k.metadata(ctx, Plaintext, "")
-	if err != nil {
-		return err
-	}
-	if len(m.Brokers) == 0 {
-		return errors.New("the broker has not joined the cluster yet")
-	}
-	return k.leads(ctx, m.Topics)
-}
-
-// leads asks whether every partition of an earlier life is open again.
-func (k *Kafka) leads(ctx context.Context, topics []kafka.Topic) error {
-	return k.admin(ctx, func(ctx context.Context, c *kafka.Client) error {
-		for _, t := range topics {
-			if _, err := spans(ctx, c, t.Name); err != nil {
-				return fmt.Errorf("topic %s: %w", t.Name, err)
-			}
-		}
-		return nil
-	})
-}
-
-// metadata asks through a new client, because kafka-go caches answers and failures.
-func (k *Kafka) metadata(ctx context.Context, l Listener, m Mechanism) (answer *kafka.MetadataResponse, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	err = k.with(ctx, l, m, func(ctx context.Context, c *kafka.Client) error {
-		answer, err = c.Metadata(ctx, &kafka.MetadataRequest{})
-		return err
-	})
-	return answer, err
 }
