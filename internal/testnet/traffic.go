@@ -18,14 +18,14 @@ import (
 const MaxFlows = 45000
 
 const (
-	firstPort = 20000           // source ports are firstPort to firstPort+MaxFlows-1
-	stepLimit = 5 * time.Second // how long one read or write may take
+	firstPort = 20000            // source ports are firstPort to firstPort+MaxFlows-1
+	stepLimit = 20 * time.Second // how long one read or write may take
 )
 
 // Traffic says between which addresses of a namespace flows run. Its methods send real
 // packets through the kernel and return how many flows they made: each is one entry in
 // the connection tracking table. When a method returns an error, the count tells the
-// flows completed before it. A step that hangs ends after 5 s, or when ctx's deadline passes.
+// flows completed before it. A step that hangs ends after 20 s, or when ctx's deadline passes.
 type Traffic struct {
 	NS       *Namespace
 	Src, Dst netip.Addr     // default 127.0.0.1; one of them given is the default of the other
