@@ -78,11 +78,11 @@ func TestChurnBatches(t *testing.T) {
 func TestSourcePortsGoRound(t *testing.T) {
 	ns := &Namespace{}
 	seen := map[uint16]bool{}
-	for range MaxFlows {
+	for range sourcePorts {
 		seen[ns.next()] = true
 	}
-	if len(seen) != MaxFlows || seen[firstPort-1] || !seen[firstPort+MaxFlows-1] {
-		t.Errorf("%d different ports, expected %d", len(seen), MaxFlows)
+	if len(seen) != sourcePorts || seen[firstPort-1] || !seen[firstPort+sourcePorts-1] {
+		t.Errorf("%d different ports, expected %d", len(seen), sourcePorts)
 	}
 	if again := ns.next(); again != firstPort {
 		t.Errorf("begins again at %d", again)
@@ -106,7 +106,7 @@ func TestBindPassesUsedPorts(t *testing.T) {
 	}
 	tries = 0
 	err = tr.bind(func(netip.AddrPort) error { tries++; return unix.EADDRINUSE })
-	if err != unix.EADDRINUSE || tries != MaxFlows {
+	if err != unix.EADDRINUSE || tries != sourcePorts {
 		t.Errorf("all in use: %d tries: %v", tries, err)
 	}
 }
