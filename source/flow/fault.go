@@ -50,7 +50,7 @@ func nearest(word string, names []string) string {
 	word = strings.ToLower(strings.ReplaceAll(word, "-", "_"))
 	best, found := 1+len(word)/3, ""
 	for _, n := range names {
-		if d := distance(word, n, best); d <= best && (found == "" || d < best) {
+		if d := distance(word, strings.ToLower(n), best); d <= best && (found == "" || d < best) {
 			best, found = d, n
 		}
 	}

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -82,6 +83,7 @@ func (c *reach) narrowStates(p *Predicate) string {
 			return "no protocol that the term leaves has the state " + w + "; " + protoList(c.protos) + " has " + strings.Join(stateNames(c.protos), ", ")
 		}
 	}
+	c.protos &= p.States.protos()
 	return ""
 }
 
@@ -98,13 +100,18 @@ func (s States) protos() (set protoSet) {
 	return set
 }
 
+// stateNames lists the states of the protocols in set, each word once.
 func stateNames(set protoSet) (names []string) {
 	for _, p := range []struct {
 		proto protoSet
 		names []string
 	}{{protoTCP, tcpStates[:]}, {protoSCTP, sctpStates[:]}, {protoDCCP, dccpStates[:]}} {
 		if set&p.proto != 0 {
-			names = append(names, p.names...)
+			for _, n := range p.names {
+				if !slices.Contains(names, n) {
+					names = append(names, n)
+				}
+			}
 		}
 	}
 	return names

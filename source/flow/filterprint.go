@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,8 +187,8 @@ func statusWordsOf(ms []Masked) (names []string) {
 
 // stateWords spells a set of states, each word once.
 func stateWords(s States) (names []string) {
-	for _, w := range words(FieldState) {
-		if v := statesOf(w); w != "LISTEN" && (v.TCP&s.TCP|v.SCTP&s.SCTP|v.DCCP&s.DCCP) != 0 && !slices.Contains(names, w) {
+	for _, w := range stateNames(protosStates) {
+		if v := statesOf(w); v.TCP&s.TCP|v.SCTP&s.SCTP|v.DCCP&s.DCCP != 0 {
 			names = append(names, w)
 		}
 	}
@@ -205,6 +206,14 @@ func quoted(ss []string) []string {
 
 // canonicalTerms sorts terms by their text and leaves each in once.
 func canonicalTerms(ts []Term) []Term {
-	slices.SortFunc(ts, func(a, b Term) int { return strings.Compare(a.String(), b.String()) })
-	return slices.CompactFunc(ts, func(a, b Term) bool { return a.String() == b.String() })
+	byText := make(map[string]Term, len(ts))
+	for _, t := range ts {
+		byText[t.String()] = t
+	}
+	texts := slices.Sorted(maps.Keys(byText))
+	out := ts[:len(texts)]
+	for i, text := range texts {
+		out[i] = byText[text]
+	}
+	return out
 }

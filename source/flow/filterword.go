@@ -43,7 +43,7 @@ func words(f Field) []string {
 	case FieldStatus:
 		return append(slices.Clone(statusNames[:]), "UNREPLIED", "UNSET")
 	case FieldState:
-		return slices.Concat(tcpStates[:], []string{"LISTEN"}, sctpStates[:], dccpStates[:])
+		return append(stateNames(protosStates), "LISTEN")
 	}
 	return nil
 }
