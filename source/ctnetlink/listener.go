@@ -1,0 +1,182 @@
+package ctnetlink
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// Counts is what a listener has read. Received = events handed out + Malformed
+// + Foreign, whenever no Read is under way and none ended with a full batch.
+type Counts struct {
+	Received  uint64
+	Malformed uint64 // datagrams that could not be decoded; each was one event
+	Foreign   uint64 // messages that are no conntrack event, and datagrams that a process sent
+}
+
+// Listener is an event socket. Read, Wait and Close belong to one goroutine;
+// the other methods may be called by any.
+type Listener struct {
+	recv   receiver
+	wake   *waker
+	dec    decoder
+	limit  int
+	portID uint32
+	cookie uint64
+
+	pending []datagram // read from the socket, not decoded: the batch was full
+
+	received, malformed, foreign atomic.Uint64
+
+	mu     sync.Mutex // guards closed against Stats and Grow
+	closed bool
+}
+
+// Listen opens an event socket, sets its options and joins its groups.
+func Listen(c Config) (*Listener, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	ns, err := openNetNS(c.NetNS)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	s, err := dial(ns, c.prepare)
+	if err != nil {
+		return nil, err
+	}
+	l, err := newListener(s, max(c.Buffer, c.MaxBuffer))
+	if err != nil {
+		unix.Close(s.fd)
+		return nil, err
+	}
+	return l, nil
+}
+
+func newListener(s socket, limit int) (*Listener, error) {
+	cookie, err := unix.GetsockoptUint64(s.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil && !errors.Is(err, unix.ENOPROTOOPT) { // Linux 5.14 and later have it
+		return nil, &Error{Op: "read", Subject: "SO_NETNS_COOKIE", Err: err}
+	}
+	wake, err := newWaker()
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{
+		recv: newMmsg(s.fd, eventSlots, eventSlotSize), wake: wake,
+		limit: limit, portID: s.portID, cookie: cookie,
+	}, nil
+}
+
+// Read fills b with the events that are waiting and never waits for one. It
+// gives the number of datagrams that it took; 0 means that nothing was waiting.
+// One call takes at most 256 datagrams, which is as many events; what finds no
+// free slot in b is kept for the next call.
+func (l *Listener) Read(b *flow.Batch) (datagrams int, err error) {
+	if len(l.pending) == 0 {
+		if l.pending, err = l.recv.next(); err != nil {
+			return 0, err
+		}
+	}
+	var c Counts
+	for datagrams < len(l.pending) {
+		d := &l.pending[datagrams]
+		if !l.take(b, d, &c) {
+			break
+		}
+		datagrams++
+	}
+	l.pending = l.pending[datagrams:]
+	l.received.Add(c.Received)
+	l.malformed.Add(c.Malformed)
+	l.foreign.Add(c.Foreign)
+	return datagrams, nil
+}
+
+// take decodes one datagram and counts what became of it. It reports false when
+// the batch was full before its end; then d holds what is left.
+func (l *Listener) take(b *flow.Batch, d *datagram, c *Counts) bool {
+	if d.foreign {
+		c.Received++
+		c.Foreign++
+		return true
+	}
+	var got decoded
+	err := error(errTruncated)
+	if !d.truncated {
+		got, err = l.dec.datagram(b, d.data)
+	}
+	if err != nil {
+		c.Received++
+		c.Malformed++
+		return true
+	}
+	c.Received += uint64(got.events + got.foreign)
+	c.Foreign += uint64(got.foreign)
+	d.data = got.rest
+	return got.rest == nil
+}
+
+// Wait blocks until an event is waiting (true), Interrupt was called, or the
+// timeout is over (false). A negative timeout is none.
+func (l *Listener) Wait(timeout time.Duration) (ready bool, err error) {
+	if len(l.pending) > 0 {
+		return true, nil
+	}
+	return l.wake.wait(l.recv.descriptor(), timeout)
+}
+
+// Interrupt ends the Wait under way, or else the next one.
+func (l *Listener) Interrupt() { l.wake.wake() }
+
+// Counts tells what has been read.
+func (l *Listener) Counts() Counts {
+	return Counts{Received: l.received.Load(), Malformed: l.malformed.Load(), Foreign: l.foreign.Load()}
+}
+
+// Stats asks the kernel how full the socket is and how much was dropped.
+func (l *Listener) Stats() (SocketStats, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return SocketStats{}, os.ErrClosed
+	}
+	return l.recv.stats()
+}
+
+// Grow raises the receive buffer to so many effective bytes, at most
+// Config.MaxBuffer, or as far as the process may, and gives the result.
+func (l *Listener) Grow(bytes int) (effective int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, os.ErrClosed
+	}
+	return l.recv.grow(min(bytes, l.limit))
+}
+
+// Cookie names the socket's network namespace while the machine is up
+// (SO_NETNS_COOKIE); 0 on kernels that have none.
+func (l *Listener) Cookie() uint64 { return l.cookie }
+
+// PortID is the socket's netlink port.
+func (l *Listener) PortID() uint32 { return l.portID }
+
+// Close gives the socket back. It must not be called while Read or Wait runs:
+// Interrupt ends a Wait. A second Close is an error.
+func (l *Listener) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return os.ErrClosed
+	}
+	l.closed = true
+	return errors.Join(l.recv.close(), l.wake.close())
+}
