@@ -161,13 +161,13 @@ func (k *socket) handOn(before ctnetlink.Counts) {
 	b.Foreign += after.Foreign - before.Foreign
 	b.Received += events + after.Malformed - before.Malformed + after.Foreign - before.Foreign
 	b.Offered = b.Received + b.Lost
-	s.keep(k.batch)
+	s.keep(k.batch, k.origin)
 	b.Excluded += events - uint64(k.batch.Len())
 	b.Emitted += uint64(k.batch.Len())
 	if k.batch.Len() == 0 {
 		return
 	}
-	s.stamp(k.batch, k.origin, now)
+	s.stamp(k.batch, now)
 	b.LastSeq = s.seq
 	s.out.Take(k.batch)
 }
