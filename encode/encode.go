@@ -46,6 +46,7 @@ type Format struct {
 func Formats() map[string]Format {
 	return map[string]Format{
 		"json":     jsonFormat(),
+		"xml":      xmlFormat(),
 		"protobuf": protobufFormat(),
 	}
 }
