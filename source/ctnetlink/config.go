@@ -10,7 +10,7 @@ import (
 // Config says what a [Listener] is to listen to.
 type Config struct {
 	NetNS  string // file of the network namespace; "" is the process's own
-	Groups Groups // at least one
+	Groups Groups // none is allowed: SetGroups joins later
 
 	// Buffer is the receive buffer in effective bytes, as the kernel tells
 	// them, of which an event takes [EventCost]; 0 leaves the kernel's default.
