@@ -28,7 +28,7 @@ func (s *Source) Status(reason string) {
 
 // agent gathers what can be gathered without holding up the readers.
 func (s *Source) agent(reason string) *flow.Agent {
-	sys, err := ctnetlink.ReadSysctls("")
+	sys, err := ctnetlink.ReadSysctls(s.own().path)
 	if err != nil {
 		s.log.Debug("cannot read every setting", "err", err)
 	}
@@ -39,6 +39,9 @@ func (s *Source) agent(reason string) *flow.Agent {
 	a.Warnings = warnings(a, int(s.cfg.Buffer), s.Books())
 	return a
 }
+
+// own is the service's own namespace; its socket stays for the whole run.
+func (s *Source) own() namespace { return s.sockets[0].ns }
 
 func kernelRelease() string {
 	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
