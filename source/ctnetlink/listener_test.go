@@ -260,21 +260,6 @@ func TestWideCounter(t *testing.T) {
 	}
 }
 
-// scripted is a receiver that gives what the test says.
-type scripted struct {
-	mmsg
-	give [][]datagram
-}
-
-func (s *scripted) next() ([]datagram, error) {
-	if len(s.give) == 0 {
-		return nil, nil
-	}
-	got := s.give[0]
-	s.give = s.give[1:]
-	return got, nil
-}
-
 // TestSplitDatagram reads datagrams of several messages, as no kernel sends them
 // to an event socket, with a batch that is too small for one.
 func TestSplitDatagram(t *testing.T) {
