@@ -45,6 +45,8 @@ type Format struct {
 // Formats are all the formats by name. A new one is one file and one line here.
 func Formats() map[string]Format {
 	return map[string]Format{
-		"json": jsonFormat(),
+		"json":     jsonFormat(),
+		"xml":      xmlFormat(),
+		"protobuf": protobufFormat(),
 	}
 }

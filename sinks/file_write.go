@@ -1,0 +1,198 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/ctferry/ctferry/encode"
+	"golang.org/x/sys/unix"
+)
+
+// Write appends the batch's records, whole ones only: what a full disk cut
+// short is taken back. With fsync: every_batch it returns when they are on the disk.
+func (s *fileSink) Write(_ context.Context, b *Batch) error {
+	if err := s.ready(time.Now()); err != nil {
+		return fileError(err)
+	}
+	p := filePass{s: s, b: b}
+	s.buf = s.buf[:0]
+	for i := range b.Records {
+		if err := p.add(i); err != nil {
+			return fileError(err)
+		}
+	}
+	return fileError(p.end())
+}
+
+// filePass is the way of one batch into the file.
+type filePass struct {
+	s       *fileSink
+	b       *Batch
+	written int // records before this one are in the file
+	acked   int // and before this one are acknowledged
+}
+
+// add frames a record, and writes and rotates when it is time.
+func (p *filePass) add(i int) error {
+	s, value := p.s, p.b.Records[i].Value
+	before := s.size + int64(len(s.buf))
+	if limit := int64(s.opt.Rotate.Size); limit > 0 && before > 0 && before+framedLen(s.env.Format.Framing, value) > limit {
+		if err := p.flush(i); err != nil {
+			return err
+		}
+		if err := p.sync(); err != nil {
+			return err
+		}
+		if err := s.rotate(time.Now()); err != nil {
+			return err
+		}
+	}
+	s.buf = frame(s.buf, s.env.Format.Framing, value)
+	if len(s.buf) >= fileBuffer {
+		return p.flush(i + 1)
+	}
+	return nil
+}
+
+// end writes what is left.
+func (p *filePass) end() error {
+	if err := p.flush(len(p.b.Records)); err != nil {
+		return err
+	}
+	return p.sync()
+}
+
+// flush writes the buffer, which holds the records from p.written to to.
+func (p *filePass) flush(to int) error {
+	s := p.s
+	if len(s.buf) == 0 {
+		return nil
+	}
+	n, err := s.file.Write(s.buf)
+	s.buf = s.buf[:0]
+	if err != nil {
+		return errors.Join(err, p.takeBack(n))
+	}
+	s.size += int64(n)
+	p.written = to
+	s.soil()
+	if s.opt.Fsync != FsyncBatch {
+		p.ack()
+	}
+	return nil
+}
+
+// takeBack removes what a write that failed after n bytes left: half a record
+// or, where nothing counts before it is synced, all of it.
+func (p *filePass) takeBack(n int) error {
+	s := p.s
+	whole := int64(0)
+	for i := p.written; i < len(p.b.Records); i++ {
+		next := whole + framedLen(s.env.Format.Framing, p.b.Records[i].Value)
+		if next > int64(n) {
+			break
+		}
+		whole = next
+		p.written++
+	}
+	if s.opt.Fsync == FsyncBatch {
+		return s.cut(s.synced)
+	}
+	s.soil()
+	p.ack()
+	return s.cut(s.size + whole)
+}
+
+// cut makes the file as long as it should be. If that fails the file is closed
+// and Open will heal it.
+func (s *fileSink) cut(size int64) error {
+	s.size = size
+	if err := s.file.Truncate(size); err != nil {
+		return errors.Join(err, s.shut())
+	}
+	return nil
+}
+
+// sync asks the disk, where records are acknowledged only then.
+func (p *filePass) sync() error {
+	s := p.s
+	if s.opt.Fsync != FsyncBatch || s.synced == s.size {
+		return nil
+	}
+	if err := s.file.Sync(); err != nil {
+		// A second fsync of the same file may say yes to what was lost, so it
+		// is taken back and the file opened anew.
+		err = errors.Join(err, s.cut(s.synced))
+		s.synced = s.size
+		return errors.Join(err, s.shut())
+	}
+	s.synced = s.size
+	p.ack()
+	return nil
+}
+
+func (p *filePass) ack() {
+	for ; p.acked < p.written; p.acked++ {
+		p.b.Done(p.acked)
+	}
+}
+
+// soil notes that there is something to sync.
+func (s *fileSink) soil() {
+	s.mu.Lock()
+	s.dirty = true
+	s.mu.Unlock()
+}
+
+func framedLen(framing encode.Framing, record []byte) int64 {
+	if framing == encode.Delimited {
+		return int64(uvarintLen(uint64(len(record))) + len(record))
+	}
+	return int64(len(record)) + 1
+}
+
+// fileError gives an error its class: a path or a permission that is wrong
+// stays wrong until somebody mends it; a full, read-only or failing disk may
+// come back.
+func fileError(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Class: Retry, Err: err}
+	for _, errno := range []error{unix.EACCES, unix.EPERM, unix.ENOENT, unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENAMETOOLONG} {
+		if errors.Is(err, errno) {
+			e.Class, e.Reopen = Configuration, true
+		}
+	}
+	return e
+}
+
+// claim locks a file for this writer, for as long as it is open, and makes sure
+// that it still stands under its name: whoever had it before may have rotated it.
+func claim(root interface {
+	Lstat(string) (os.FileInfo, error)
+}, f *os.File, name string) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var lock error
+	if err := raw.Control(func(fd uintptr) { lock = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
+		return err
+	}
+	if errors.Is(lock, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s is being written by somebody else: %w", name, lock)
+	}
+	// A file system without locks: the name has to do.
+	open, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if there, err := root.Lstat(name); err != nil || !os.SameFile(open, there) {
+		return fmt.Errorf("%s was replaced while it was opened: %w", name, unix.EAGAIN)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package sinks
+
+import (
+	"sync"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// reason says why a record was dropped.
+type reason uint8
+
+// The reasons, in the order in which the books list them.
+const (
+	dropMemory         reason = iota // the queue was full
+	dropPoison                       // never acceptable, and no dead-letter file is configured
+	dropDeadLetterFull               // never acceptable, and the dead-letter file is at its bound
+	dropDeadLetter                   // never acceptable, and the dead-letter file could not be written
+	dropShutdown                     // not delivered when the time to drain was over
+	reasons
+)
+
+var reasonNames = [reasons]string{"memory", "poison", "dead_letter_full", "dead_letter_error", "shutdown"}
+
+// String gives the reason's name, as it stands in metrics and gap records.
+func (r reason) String() string { return reasonNames[r] }
+
+// ledger keeps one sink's books. Every entry leaves them balanced, so whoever
+// reads them, at any moment, sees them so.
+type ledger struct {
+	name string
+
+	mu      sync.Mutex
+	closed  bool // what was held has been written off: what settles now is in the books already
+	count   flow.SinkBooks
+	dropped [reasons]uint64
+	errors  [len(classNames)]uint64
+}
+
+// offer enters n records of which lost found no room.
+func (l *ledger) offer(n, lost uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count.Offered += n
+	if l.closed {
+		l.dropped[dropShutdown] += n
+		return
+	}
+	l.count.Held += n - lost
+	l.dropped[dropMemory] += lost
+}
+
+// deliver enters records that the other side has acknowledged.
+func (l *ledger) deliver(n, bytes, lastSeq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.count.Held -= n
+	l.count.Delivered += n
+	l.count.Bytes += bytes
+	l.count.LastSeq = max(l.count.LastSeq, lastSeq)
+}
+
+// bury enters a record that was held and went to the dead-letter file.
+func (l *ledger) bury() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.count.Held--
+	l.count.DeadLettered++
+}
+
+// drop enters a record that was held and is lost.
+func (l *ledger) drop(why reason) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.count.Held--
+	l.dropped[why]++
+}
+
+// close writes off what the queue says is lost. Later entries change nothing,
+// but offers, which are then lost at once.
+func (l *ledger) close(q queue) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	lost := q.leave(l.count.Held)
+	l.count.Held -= lost
+	l.dropped[dropShutdown] += lost
+	l.count.Up = false
+}
+
+// attempt notes how the last attempt to reach the other side ended.
+func (l *ledger) attempt(class Class, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count.Up = err == nil
+	if err != nil {
+		l.errors[class]++
+		l.count.LastError = err.Error()
+	}
+}
+
+func (l *ledger) retry() {
+	l.mu.Lock()
+	l.count.Retries++
+	l.mu.Unlock()
+}
+
+// books gives a copy of the account as it is now. Every reason and every class
+// is in it, at zero too.
+func (l *ledger) books() flow.SinkBooks {
+	l.mu.Lock()
+	b, dropped, errs := l.count, l.dropped, l.errors
+	l.mu.Unlock()
+	b.Name = l.name
+	b.Dropped = make([]flow.Drop, 0, len(dropped))
+	for why, n := range dropped {
+		b.Dropped = append(b.Dropped, flow.Drop{Reason: reason(why).String(), Count: n})
+	}
+	b.Errors = make([]flow.Drop, 0, len(errs))
+	for class, n := range errs {
+		b.Errors = append(b.Errors, flow.Drop{Reason: Class(class).String(), Count: n})
+	}
+	return b
+}

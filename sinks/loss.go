@@ -1,0 +1,63 @@
+package sinks
+
+import (
+	"github.com/ctferry/ctferry/encode"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// loss is what has been dropped since the queue last took something. It
+// becomes one gap record, which stands where the lost records would have.
+type loss struct {
+	count uint64
+	last  Record // the last that was lost; its Value is not kept
+	size  uint64 // of the gap record that was encoded last
+
+	encoder encode.Encoder
+	event   flow.Event
+	gap     flow.Gap
+	lost    uint64
+	buf     []byte
+}
+
+func newLoss(sink string, encoder encode.Encoder) loss {
+	return loss{
+		encoder: encoder,
+		gap:     flow.Gap{Scope: "sink", Sink: sink, Reason: dropMemory.String()},
+	}
+}
+
+// add notes one record more. Events come in the order in which they were read,
+// which their times need not follow.
+func (l *loss) add(rec *Record) {
+	if l.count == 0 {
+		l.gap.Since, l.gap.Until = rec.Time, rec.Time
+	}
+	l.gap.Since, l.gap.Until = min(l.gap.Since, rec.Time), max(l.gap.Until, rec.Time)
+	l.count++
+	l.last = *rec
+	l.last.Value = nil
+}
+
+// record encodes the gap. It bears the sequence number of the last lost record,
+// which this sink never sees, so that (run, seq) stays unique and ordered.
+func (l *loss) record() *Record {
+	l.lost = l.count
+	l.gap.Lost = &l.lost
+	l.event = flow.Event{
+		Type:       flow.TypeGap,
+		TimeSource: flow.TimeReceived,
+		Seq:        l.last.Seq,
+		Time:       l.gap.Until,
+		Origin:     l.last.Origin,
+		Gap:        &l.gap,
+	}
+	l.buf = l.encoder.Append(l.buf[:0], &l.event)
+	l.size = uint64(len(l.buf))
+	l.last = Record{Value: l.buf, Seq: l.last.Seq, Time: l.gap.Until, Type: flow.TypeGap, Origin: l.last.Origin}
+	return &l.last
+}
+
+func (l *loss) clear() {
+	l.count = 0
+	l.last = Record{}
+}

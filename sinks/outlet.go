@@ -1,0 +1,151 @@
+package sinks
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/ctferry/ctferry/encode"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// Outlet brings records to one sink: it queues them, retries, and keeps the
+// books. One producer at a time offers, Run delivers, and any goroutine may
+// ask for Books. The producer never waits for the sink.
+type Outlet struct {
+	cfg        Config
+	types      flow.Types
+	projection encode.Projection
+	format     encode.Format
+	sink       Sink
+	log        *slog.Logger
+	ledger     ledger
+	queue      queue
+	wake       chan struct{} // there may be something to do for the courier
+
+	// The producer's side. The courier takes the lock too, for a moment, to
+	// place a gap record that no later record brings along.
+	producing sync.Mutex
+	ring      *ring
+	loss      loss
+}
+
+// NewOutlet makes the outlet and its sink, without I/O. cfg must be valid.
+func NewOutlet(cfg Config, node string, run [16]byte, log *slog.Logger) (*Outlet, error) {
+	projection, err := cfg.Projection()
+	if err != nil {
+		return nil, fmt.Errorf("sink %q: %w", cfg.Name, err)
+	}
+	log = log.With("sink", cfg.Name)
+	format := encode.Formats()[cfg.Encoding]
+	sink, err := cfg.Options.New(Env{Name: cfg.Name, Node: node, Run: run, Format: format, Group: cfg.Group, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("sink %q: %w", cfg.Name, err)
+	}
+	// The courier's marks of what is done, a byte a record, count as memory too.
+	r := newRing(uint64(cfg.Memory) - uint64(cfg.Flush.Count))
+	return &Outlet{
+		cfg:        cfg,
+		types:      cfg.Types(),
+		projection: projection,
+		format:     format,
+		sink:       sink,
+		log:        log,
+		ledger:     ledger{name: cfg.Name},
+		queue:      r,
+		wake:       make(chan struct{}, 1),
+		ring:       r,
+		loss:       newLoss(cfg.Name, format.NewEncoder(projection)),
+	}, nil
+}
+
+// Name is the sink's configured name.
+func (o *Outlet) Name() string { return o.cfg.Name }
+
+// Config is the configuration that the outlet was made of.
+func (o *Outlet) Config() Config { return o.cfg }
+
+// Books gives the sink's account as it is now. It always balances.
+func (o *Outlet) Books() flow.SinkBooks { return o.ledger.books() }
+
+// Reopen asks the sink to open its file anew, if it has one (SIGHUP). It returns at once.
+func (o *Outlet) Reopen() {
+	if r, ok := o.sink.(interface{ Reopen() }); ok {
+		r.Reopen()
+	}
+}
+
+// Offer copies a record into the queue or counts it as dropped; it never
+// waits. It answers how full the queue is now, from 0 to 1. Calls must not overlap.
+func (o *Outlet) Offer(rec *Record) (fill float64) {
+	return o.offer([]Record{*rec})
+}
+
+// offer is Offer for a run of records.
+func (o *Outlet) offer(recs []Record) (fill float64) {
+	o.producing.Lock()
+	defer o.producing.Unlock()
+	w := o.ring.begin()
+	offered, lost := uint64(len(recs)), uint64(0)
+	for i := range recs {
+		rec := &recs[i]
+		switch {
+		case o.loss.count == 0 && w.put(rec):
+		case o.loss.count > 0 && o.putBehindGap(&w, rec):
+			offered++
+		default:
+			o.loss.add(rec)
+			lost++
+		}
+	}
+	// The books come first: what the courier can see must be in them.
+	o.ledger.offer(offered, lost)
+	before, after := o.ring.commit(w)
+	if before.recs == 0 || !o.enough(before) && o.enough(after) {
+		o.rouse()
+	}
+	return w.fill()
+}
+
+// putBehindGap puts the gap record and then rec, or neither: a gap that
+// nothing follows would only be followed by the next gap.
+func (o *Outlet) putBehindGap(w *writer, rec *Record) bool {
+	if !w.fits(o.loss.size + uint64(len(rec.Value))) {
+		return false // what the last gap took is a good guess; no need to encode this one
+	}
+	try := *w
+	if !try.put(o.loss.record()) || !try.put(rec) {
+		return false
+	}
+	*w = try
+	o.loss.clear()
+	return true
+}
+
+// putGap puts a pending gap record into the queue, for the courier, when
+// there is nothing else in it: no record may come for a long time.
+func (o *Outlet) putGap() bool {
+	o.producing.Lock()
+	defer o.producing.Unlock()
+	w := o.ring.begin()
+	if o.loss.count == 0 || !w.put(o.loss.record()) {
+		return false
+	}
+	o.loss.clear()
+	o.ledger.offer(1, 0)
+	o.ring.commit(w)
+	return true
+}
+
+// enough reports whether what waits makes a whole batch.
+func (o *Outlet) enough(waiting mark) bool {
+	return waiting.recs >= uint64(o.cfg.Flush.Count) || waiting.bytes >= uint64(o.cfg.Flush.Bytes)
+}
+
+// rouse wakes the courier if it sleeps.
+func (o *Outlet) rouse() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}

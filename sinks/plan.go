@@ -1,0 +1,195 @@
+package sinks
+
+import (
+	"github.com/ctferry/ctferry/encode"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// plan is what a set of outlets needs done with every batch, each thing once.
+type plan struct {
+	filters    []selection
+	renderings []rendering
+	routes     []route
+}
+
+// selection is a filter and which events of the batch it passes.
+type selection struct {
+	filter Matcher
+	pass   []bool
+}
+
+// rendering is one way to write a record and the batch's records written so.
+type rendering struct {
+	format     string
+	projection encode.Projection
+	encoder    encode.Encoder
+	want       []bool // the events that some route chose
+	slab       []byte
+	ends       []int // of each event's record in slab
+}
+
+// route leads to one outlet.
+type route struct {
+	outlet    *Outlet
+	types     flow.Types
+	filter    int // in plan.filters, -1 for none
+	rendering int // in plan.renderings
+	chosen    []int
+	recs      []Record
+}
+
+func newPlan(outlets []*Outlet) plan {
+	var p plan
+	for _, o := range outlets {
+		p.routes = append(p.routes, route{
+			outlet:    o,
+			types:     o.types,
+			filter:    p.filterOf(o.cfg.Filter),
+			rendering: p.renderingOf(o),
+		})
+	}
+	return p
+}
+
+func (p *plan) filterOf(m Matcher) int {
+	if m == nil {
+		return -1
+	}
+	for i := range p.filters {
+		if p.filters[i].filter == m {
+			return i
+		}
+	}
+	p.filters = append(p.filters, selection{filter: m})
+	return len(p.filters) - 1
+}
+
+func (p *plan) renderingOf(o *Outlet) int {
+	for i := range p.renderings {
+		if r := &p.renderings[i]; r.format == o.format.Name && r.projection == o.projection {
+			return i
+		}
+	}
+	p.renderings = append(p.renderings, rendering{
+		format:     o.format.Name,
+		projection: o.projection,
+		encoder:    o.format.NewEncoder(o.projection),
+	})
+	return len(p.renderings) - 1
+}
+
+func (s *selection) match(events []flow.Event) {
+	s.pass = s.pass[:0]
+	for i := range events {
+		s.pass = append(s.pass, s.filter.Match(&events[i]))
+	}
+}
+
+func (r *rendering) reset(events int) {
+	if cap(r.want) < events {
+		r.want, r.ends = make([]bool, events), make([]int, events)
+	}
+	r.want, r.ends = r.want[:events], r.ends[:events]
+	clear(r.want)
+	r.slab = r.slab[:0]
+}
+
+// render writes what was chosen, one record behind the other.
+func (r *rendering) render(events []flow.Event) {
+	for i, want := range r.want {
+		if want {
+			r.slab = r.encoder.Append(r.slab, &events[i])
+		}
+		r.ends[i] = len(r.slab)
+	}
+}
+
+// record gives event i as it was rendered.
+func (r *rendering) record(i int) []byte {
+	from := 0
+	if i > 0 {
+		from = r.ends[i-1]
+	}
+	return r.slab[from:r.ends[i]:r.ends[i]]
+}
+
+// choose notes which events the outlet wants, and has them rendered.
+func (r *route) choose(p *plan, events []flow.Event) {
+	r.chosen = r.chosen[:0]
+	want := p.renderings[r.rendering].want
+	for i := range events {
+		if !r.wants(p, &events[i], i) {
+			continue
+		}
+		r.chosen = append(r.chosen, i)
+		if events[i].Type != flow.TypeStatus {
+			want[i] = true
+		}
+	}
+}
+
+func (r *route) wants(p *plan, e *flow.Event, i int) bool {
+	if e.Type == flow.TypeGap && e.Gap != nil && e.Gap.Scope == "sink" {
+		return e.Gap.Sink == r.outlet.cfg.Name
+	}
+	if flow.AlwaysTypes.Has(e.Type) {
+		return true
+	}
+	return r.types.Has(e.Type) && (r.filter < 0 || p.filters[r.filter].pass[i])
+}
+
+// offer hands the chosen records over, with their order.
+func (r *route) offer(p *plan, events []flow.Event) (fill float64) {
+	rendered := &p.renderings[r.rendering]
+	r.recs = r.recs[:0]
+	for _, i := range r.chosen {
+		e := &events[i]
+		if e.Type != flow.TypeStatus {
+			r.recs = append(r.recs, recordOf(e, rendered.record(i)))
+			continue
+		}
+		// The books in a status record count everything that stands before it.
+		fill = max(fill, r.flush())
+		r.recs = append(r.recs, recordOf(e, r.status(rendered.encoder, e)))
+	}
+	return max(fill, r.flush())
+}
+
+func (r *route) flush() (fill float64) {
+	if len(r.recs) == 0 {
+		return 0
+	}
+	fill = r.outlet.offer(r.recs)
+	r.recs = r.recs[:0]
+	return fill
+}
+
+// status renders a status record with the outlet's own books. It allocates:
+// status records are rare.
+func (r *route) status(encoder encode.Encoder, e *flow.Event) []byte {
+	own, agent, books := *e, flow.Agent{}, r.outlet.Books()
+	if e.Agent != nil {
+		agent = *e.Agent
+	}
+	agent.Sink = &books
+	own.Agent = &agent
+	return encoder.Append(nil, &own)
+}
+
+// recordOf says of an event what a sink needs to place it.
+func recordOf(e *flow.Event, value []byte) Record {
+	rec := Record{
+		Value:  value,
+		Seq:    e.Seq,
+		Time:   e.Time,
+		Type:   e.Type,
+		Table:  e.Table,
+		Family: e.Family,
+		Proto:  e.Proto,
+		Origin: e.Origin,
+	}
+	if e.Got(flow.HasFlowID) && !flow.AlwaysTypes.Has(e.Type) {
+		rec.FlowID = e.FlowID
+	}
+	return rec
+}
