@@ -113,8 +113,10 @@ func (c *kafkaCluster) refresh(ctx context.Context, round uint64) error {
 // ask fetches the topics' metadata. It is called under mu.
 func (c *kafkaCluster) ask(ctx context.Context, names []string) (m *kafka.MetadataResponse, err error) {
 	c.lastGood, err = tryBrokers(ctx, c.candidates(), func(addr net.Addr) (err error) {
-		m, err = c.client.Metadata(ctx, &kafka.MetadataRequest{Addr: addr, Topics: names})
-		return err
+		if m, err = c.client.Metadata(ctx, &kafka.MetadataRequest{Addr: addr, Topics: names}); err != nil {
+			return kafkaCause(err)
+		}
+		return nil
 	})
 	return m, err
 }
@@ -127,13 +129,11 @@ func (c *kafkaCluster) initProducer(ctx context.Context) (kafkaProducer, error) 
 	var p kafkaProducer
 	_, err := tryBrokers(ctx, candidates, func(addr net.Addr) error {
 		res, err := c.client.InitProducerID(ctx, &kafka.InitProducerIDRequest{Addr: addr, TransactionTimeoutMs: kafkaTransactionTimeout})
-		if err == nil {
-			err = res.Error
+		if err != nil {
+			return kafkaCause(err)
 		}
-		if err == nil {
-			p = kafkaProducer{id: int64(res.Producer.ProducerID), epoch: int16(res.Producer.ProducerEpoch)}
-		}
-		return err
+		p = kafkaProducer{id: int64(res.Producer.ProducerID), epoch: int16(res.Producer.ProducerEpoch)}
+		return res.Error
 	})
 	return p, err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -35,12 +36,13 @@ type kafkaFault struct {
 // that mean more than "try again later, it may have been written".
 func kafkaFaults() map[kafka.Error]kafkaFault {
 	return map[kafka.Error]kafkaFault{
-		kafka.UnknownTopicOrPartition:            {kafkaAgain, Retry, true, "does not exist on this broker"},
+		kafka.UnknownTopicOrPartition:            {kafkaAgain, Retry, true, "does not exist on these brokers"},
 		kafka.LeaderNotAvailable:                 {kafkaAgain, Retry, true, "a partition has no leader"},
 		kafka.NotLeaderForPartition:              {kafkaAgain, Retry, true, "a partition's leader has moved"},
 		kafka.FencedLeaderEpoch:                  {kafkaAgain, Retry, true, "a partition's leader has moved"},
 		kafka.UnknownLeaderEpoch:                 {kafkaAgain, Retry, true, "a partition's leader has moved"},
 		kafka.BrokerNotAvailable:                 {kafkaAgain, Retry, true, "broker not available"},
+		kafka.GroupLoadInProgress:                {kafkaAgain, Retry, true, "the broker is still starting"},
 		kafka.InvalidMessage:                     {kafkaAgain, Retry, true, "a batch was damaged on its way"},
 		kafka.NotEnoughReplicas:                  {kafkaGiveUp, Retry, true, "too few replicas in sync"},
 		kafka.NotEnoughReplicasAfterAppend:       {kafkaGiveUp, Retry, false, "too few replicas in sync"},
@@ -115,7 +117,7 @@ func kafkaFail(err error) *Error {
 // kafkaSay puts our words before the broker's.
 func kafkaSay(f kafkaFault, err error) error {
 	var code kafka.Error
-	if f.text == "" || !errors.As(err, &code) {
+	if f.text == "" || !errors.As(err, &code) || strings.Contains(err.Error(), f.text) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", f.text, err)
@@ -126,4 +128,12 @@ func kafkaReopen(err error) *Error {
 	e := kafkaFail(err)
 	e.Reopen = true
 	return e
+}
+
+// kafkaCause takes kafka-go's function name off an error of its Client.
+func kafkaCause(err error) error {
+	if cause := errors.Unwrap(err); cause != nil {
+		return cause
+	}
+	return err
 }

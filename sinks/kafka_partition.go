@@ -135,7 +135,7 @@ func (k *Kafka) produce(ctx context.Context, addr net.Addr, p *kafkaPartition, c
 	})
 	if err != nil {
 		c.tainted = true
-		return nil, fmt.Errorf("broker %s: %w", addr, err)
+		return nil, fmt.Errorf("broker %s: %w", addr, kafkaCause(err))
 	}
 	return res, res.Error
 }

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"github.com/segmentio/kafka-go"
@@ -29,7 +30,7 @@ func (r kafkaRouter) RoundTrip(ctx context.Context, addr net.Addr, req kafka.Req
 	case *rawproduce.Request:
 		req = (*kafkaProduce)(m)
 	case *metadata.Request:
-		req = (*kafkaMetadata)(m)
+		return r.metadata(ctx, addr, m)
 	case *initproducerid.Request:
 		req = (*kafkaInitProducer)(m)
 	}
@@ -44,10 +45,35 @@ func (*kafkaProduce) ApiKey() protocol.ApiKey { return protocol.Produce }
 // TypeKey chooses the encoding for records that are already encoded.
 func (*kafkaProduce) TypeKey() protocol.OverrideTypeKey { return protocol.RawProduceOverride }
 
-type kafkaMetadata metadata.Request
+// metadata asks the broker itself. Transport answers from its copy what it
+// knows to be a metadata request, and wants a request of its own type for every
+// metadata answer; it takes neither for one when both stand in a parcel.
+func (r kafkaRouter) metadata(ctx context.Context, addr net.Addr, m *metadata.Request) (kafka.Response, error) {
+	res, err := r.transport.RoundTrip(ctx, addr, kafkaParcel{m})
+	if err != nil {
+		return nil, err
+	}
+	return res.(kafkaParcel).Message, nil
+}
 
-// ApiKey implements protocol.Message.
-func (*kafkaMetadata) ApiKey() protocol.ApiKey { return protocol.Metadata }
+// kafkaParcel is a message that Transport divides into one, itself.
+type kafkaParcel struct{ protocol.Message }
+
+// Split implements protocol.Splitter.
+func (m kafkaParcel) Split(protocol.Cluster) ([]protocol.Message, protocol.Merger, error) {
+	return []protocol.Message{m.Message}, m, nil
+}
+
+// Merge implements protocol.Merger.
+func (m kafkaParcel) Merge(_ []protocol.Message, results []any) (protocol.Message, error) {
+	switch r := results[0].(type) {
+	case protocol.Message:
+		return kafkaParcel{r}, nil
+	case error:
+		return nil, r
+	}
+	return nil, fmt.Errorf("kafka client: a metadata answer of type %T", results[0])
+}
 
 type kafkaInitProducer initproducerid.Request
 

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -147,9 +148,14 @@ func (s *kafkaSession) get(ctx context.Context, c *kafkaCluster, fresh bool) (ka
 	if s.valid && !fresh {
 		return s.current, nil
 	}
+	// A broker that has just started has no ids to give for a moment.
+	began := time.Now()
 	p, err := c.initProducer(ctx)
-	if err != nil {
-		return p, err
+	for pause := 10 * time.Millisecond; err != nil; pause *= 2 {
+		if kafkaJudge(err).verdict != kafkaAgain || time.Since(began) > kafkaQuick || !sleep(ctx, pause) {
+			return p, err
+		}
+		p, err = c.initProducer(ctx)
 	}
 	s.current, s.valid = p, true
 	return p, nil

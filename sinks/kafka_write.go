@@ -206,7 +206,6 @@ func (k *Kafka) keepHeld() {
 			held = append(held, p)
 		}
 	}
-	clear(k.plan.held[len(held):])
 	k.plan.held = held
 }
 

@@ -14,28 +14,35 @@ const clockStep = 100 * time.Millisecond
 
 // clock watches whether the host's clock can be trusted.
 type clock struct {
-	mu    sync.Mutex
-	prev  time.Time // with both a wall and a monotonic reading
-	steps uint64
-	last  int64
+	begun time.Time // keeps a monotonic reading
+
+	mu     sync.Mutex
+	offset int64 // wall minus monotonic clock at the last tick, ns
+	steps  uint64
+	last   int64
 }
 
-func newClock() *clock { return &clock{prev: time.Now()} }
+func newClock() *clock {
+	now := time.Now()
+	return &clock{begun: now, offset: now.UnixNano()}
+}
 
 // tick compares the two clocks; it is called every second or so.
 func (c *clock) tick() {
-	c.observe(time.Now())
+	now := time.Now()
+	c.observe(now.UnixNano(), now.Sub(c.begun))
 }
 
-func (c *clock) observe(now time.Time) {
+// observe takes one reading of the wall clock and of the monotonic one.
+func (c *clock) observe(wall int64, mono time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	mono := now.Sub(c.prev)
-	wall := now.Round(0).Sub(c.prev.Round(0)) // Round(0) drops the monotonic reading
-	c.prev = now
-	if step := wall - mono; step.Abs() >= clockStep {
+	offset := wall - int64(mono)
+	step := offset - c.offset
+	c.offset = offset // a slow drift is no step, however long it lasts
+	if time.Duration(step).Abs() >= clockStep {
 		c.steps++
-		c.last = int64(step)
+		c.last = step
 	}
 }
 

@@ -79,7 +79,7 @@ func (k *socket) dumpTables(ctx context.Context, reason string) {
 
 // dump streams one table and closes it with a dump_end, whatever happens.
 func (k *socket) dump(ctx context.Context, table flow.Table, reason string) error {
-	conn, err := ctnetlink.Dial(k.ns.path)
+	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: k.ns.path})
 	if err != nil {
 		return fmt.Errorf("source: %s: %w", k.ns, err)
 	}
@@ -104,8 +104,8 @@ func (k *socket) handRows(ctx context.Context, b *flow.Batch, info *flow.DumpInf
 	}
 	s := k.src
 	s.mu.Lock()
-	s.keep(b)
-	s.stamp(b, k.origin, time.Now().UnixNano())
+	s.keep(b, k.origin)
+	s.stamp(b, time.Now().UnixNano())
 	fill := s.out.Take(b)
 	s.mu.Unlock()
 	if fill < dumpFill || patience <= 0 {
@@ -124,7 +124,8 @@ func (k *socket) endDump(table flow.Table, info *flow.DumpInfo) {
 	defer s.mu.Unlock()
 	e := s.note(flow.TypeDumpEnd)
 	e.Table, e.Dump = table, info
-	s.stamp(s.notes, k.origin, time.Now().UnixNano())
+	e.Origin = k.origin
+	s.stamp(s.notes, time.Now().UnixNano())
 	s.out.Take(s.notes)
 }
 

@@ -58,9 +58,9 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 }
 
 // warnBuffer says what would help when the kernel gave less than was asked.
-func (k *socket) warnBuffer(got int) {
-	want := int(k.src.cfg.Buffer)
-	k.books.Buffer = uint64(got)
+func (k *socket) warnBuffer(got uint64) {
+	want := uint64(k.src.cfg.Buffer)
+	k.books.Buffer = got
 	if got < want {
 		k.src.log.Warn("receive buffer is smaller than configured", "netns", k.ns.String(), "bytes", got, "asked", want,
 			"help", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", want/2))
@@ -161,13 +161,13 @@ func (k *socket) handOn(before ctnetlink.Counts) {
 	b.Foreign += after.Foreign - before.Foreign
 	b.Received += events + after.Malformed - before.Malformed + after.Foreign - before.Foreign
 	b.Offered = b.Received + b.Lost
-	s.keep(k.batch)
+	s.keep(k.batch, k.origin)
 	b.Excluded += events - uint64(k.batch.Len())
 	b.Emitted += uint64(k.batch.Len())
 	if k.batch.Len() == 0 {
 		return
 	}
-	s.stamp(k.batch, k.origin, now)
+	s.stamp(k.batch, now)
 	b.LastSeq = s.seq
 	s.out.Take(k.batch)
 }
@@ -187,7 +187,7 @@ func (k *socket) account() {
 	lost := stats.Drops - k.books.Lost
 	k.books.Lost = stats.Drops
 	k.books.Offered = k.books.Received + k.books.Lost
-	k.books.Queued, k.books.Buffer = uint64(stats.Queued), uint64(stats.Buffer)
+	k.books.Queued, k.books.Buffer = stats.Queued, stats.Buffer
 	if lost > 0 {
 		s.emitGap(k.origin, k.gap(lost, now), now.UnixNano())
 		s.log.Warn("kernel dropped events", "netns", k.ns.String(), "lost", lost, "buffer", stats.Buffer)
@@ -208,12 +208,12 @@ func (k *socket) gap(lost uint64, now time.Time) *flow.Gap {
 
 // grow doubles the buffer towards its bound.
 func (k *socket) grow(stats ctnetlink.SocketStats) {
-	limit := int(k.src.cfg.Max)
+	limit := uint64(k.src.cfg.Max)
 	if stats.Queued*2 < stats.Buffer || stats.Buffer >= limit || k.told {
 		return
 	}
-	got, err := k.listener.Grow(min(stats.Buffer*2, limit))
-	if err != nil || got <= stats.Buffer {
+	got, err := k.listener.Grow(int(min(stats.Buffer*2, limit)))
+	if err != nil || uint64(got) <= stats.Buffer {
 		k.told = true
 		k.src.log.Warn("receive buffer cannot grow", "netns", k.ns.String(), "bytes", stats.Buffer, "err", err,
 			"help", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", limit/2))

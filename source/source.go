@@ -56,15 +56,20 @@ type Source struct {
 // the sinks together want. Other namespaces are opened by Run, because they
 // come and go.
 func New(cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
+	return newIn(namespace{}, cfg, id, events, out, log)
+}
+
+// newIn is New with another namespace in the place of the service's own.
+func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
 	s := &Source{
 		cfg: cfg, id: id, out: out, log: log, begun: time.Now(), groups: events & cfg.Events,
 		names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4),
 	}
-	own, err := s.openSocket(namespace{})
+	sock, err := s.openSocket(own)
 	if err != nil {
 		return nil, err
 	}
-	s.sockets = []*socket{own}
+	s.sockets = []*socket{sock}
 	return s, nil
 }
 

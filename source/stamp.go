@@ -4,22 +4,24 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// keep leaves the events that the configuration wants. The groups cannot say
-// it alone: a group that one table shares is all or nothing.
-func (s *Source) keep(b *flow.Batch) {
-	if s.cfg.Filter == nil {
-		return
+// keep tells the events where they were read and leaves those that the
+// configuration wants.
+func (s *Source) keep(b *flow.Batch, origin *flow.Origin) {
+	events := b.Events()
+	for i := range events {
+		events[i].Origin = origin
 	}
-	b.Keep(s.cfg.Filter.Match)
+	if s.cfg.Filter != nil {
+		b.Keep(s.cfg.Filter.Match)
+	}
 }
 
-// stamp gives every event its place: origin, sequence number, times, flow id,
-// and the names behind numbers. s.mu is held.
-func (s *Source) stamp(b *flow.Batch, origin *flow.Origin, now int64) {
+// stamp gives every event its place: sequence number, times, flow id, and the
+// names behind numbers. s.mu is held.
+func (s *Source) stamp(b *flow.Batch, now int64) {
 	events := b.Events()
 	for i := range events {
 		e := &events[i]
-		e.Origin = origin
 		s.seq++
 		e.Seq = s.seq
 		stampTime(e, now)
@@ -54,8 +56,8 @@ func stampTime(e *flow.Event, now int64) {
 // emitGap hands on a gap record; s.mu is held.
 func (s *Source) emitGap(origin *flow.Origin, g *flow.Gap, now int64) {
 	e := s.note(flow.TypeGap)
-	e.Gap = g
-	s.stamp(s.notes, origin, now)
+	e.Gap, e.Origin = g, origin
+	s.stamp(s.notes, now)
 	s.out.Take(s.notes)
 }
 

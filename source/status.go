@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -20,13 +21,17 @@ func (s *Source) Status(reason string) {
 	agent.LastSeq = s.seq
 	e := s.note(flow.TypeStatus)
 	e.Agent = agent
-	s.stamp(s.notes, s.sockets[0].origin, time.Now().UnixNano())
+	e.Origin = s.sockets[0].origin
+	s.stamp(s.notes, time.Now().UnixNano())
 	s.out.Take(s.notes)
 }
 
 // agent gathers what can be gathered without holding up the readers.
 func (s *Source) agent(reason string) *flow.Agent {
-	sys := ctnetlink.ReadSysctls("")
+	sys, err := ctnetlink.ReadSysctls(s.own().path)
+	if err != nil {
+		s.log.Debug("cannot read every setting", "err", err)
+	}
 	a := &flow.Agent{
 		Reason: reason, Version: s.id.Version, Kernel: kernelRelease(), Uptime: int64(time.Since(s.begun)),
 		Acct: sys.Acct, Stamps: sys.Timestamp, Events: sys.Events, Clock: s.clock.state(), Tables: s.tableFill(),
@@ -34,6 +39,9 @@ func (s *Source) agent(reason string) *flow.Agent {
 	a.Warnings = warnings(a, int(s.cfg.Buffer), s.Books())
 	return a
 }
+
+// own is the service's own namespace; its socket stays for the whole run.
+func (s *Source) own() namespace { return s.sockets[0].ns }
 
 func kernelRelease() string {
 	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
@@ -61,13 +69,18 @@ func (s *Source) tableFill() []flow.TableFill {
 	return fills
 }
 
+// fillPatience bounds the wait for the kernel's answer.
+const fillPatience = time.Second
+
 func readFill(ns namespace) (flow.TableFill, error) {
-	conn, err := ctnetlink.Dial(ns.path)
+	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: ns.path})
 	if err != nil {
 		return flow.TableFill{}, err
 	}
 	defer conn.Close()
-	fill, err := conn.Stats()
+	ctx, cancel := context.WithTimeout(context.Background(), fillPatience)
+	defer cancel()
+	fill, err := conn.Stats(ctx)
 	fill.NetNS = ns.name
 	return fill, err
 }

@@ -63,7 +63,7 @@ func (s *service) apply(cfg *configs.Config) error {
 	for _, c := range cfg.Sinks {
 		outlets = append(outlets, workers[c.Name].outlet)
 	}
-	s.fanout.Swap(outlets)
+	s.fanout.Swap(outlets...)
 	old := s.workers
 	s.workers, s.cfg = workers, cfg
 	for _, w := range fresh {

@@ -52,7 +52,7 @@ func newService(cfg *configs.Config, log *slog.Logger) (*service, error) {
 		s.workers[c.Name] = w
 		outlets = append(outlets, w.outlet)
 	}
-	s.fanout = sinks.NewFanout(outlets)
+	s.fanout = sinks.NewFanout(outlets...)
 	s.source, err = source.New(cfg.Source, id, wanted(cfg.Sinks), s.fanout, log)
 	return s, err
 }

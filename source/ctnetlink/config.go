@@ -10,7 +10,7 @@ import (
 // Config says what a [Listener] is to listen to.
 type Config struct {
 	NetNS  string // file of the network namespace; "" is the process's own
-	Groups Groups // at least one
+	Groups Groups // none is allowed: SetGroups joins later
 
 	// Buffer is the receive buffer in effective bytes, as the kernel tells
 	// them, of which an event takes [EventCost]; 0 leaves the kernel's default.
@@ -28,13 +28,13 @@ type Config struct {
 func (c *Config) Validate() error {
 	switch {
 	case c.Groups == 0:
-		return errors.New("ctnetlink: listen: no group: expected at least one")
+		return errors.New("listen: no group: expected at least one")
 	case c.Groups&^allGroups != 0:
-		return errors.New("ctnetlink: listen: a group is not conntrack's")
+		return errors.New("listen: a group is not conntrack's")
 	case c.Buffer < 0 || c.Buffer > math.MaxInt32-1:
-		return errors.New("ctnetlink: listen: buffer: expected 0 to 2147483646 bytes")
+		return errors.New("listen: buffer: expected 0 to 2147483646 bytes")
 	case c.MaxBuffer != 0 && c.MaxBuffer < c.Buffer || c.MaxBuffer > math.MaxInt32-1:
-		return errors.New("ctnetlink: listen: maximal buffer: expected at least the buffer and at most 2147483646 bytes")
+		return errors.New("listen: maximal buffer: expected at least the buffer and at most 2147483646 bytes")
 	}
 	return nil
 }

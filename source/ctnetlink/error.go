@@ -1,8 +1,6 @@
 package ctnetlink
 
-import (
-	"strings"
-)
+import "strings"
 
 // Error is a failure of the kernel's side: an operation, what it was for, the
 // error number, and the kernel's own words where it gave any.
@@ -16,7 +14,6 @@ type Error struct {
 // Error joins what is known.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("ctnetlink: ")
 	b.WriteString(e.Op)
 	if e.Subject != "" {
 		b.WriteString(" ")

@@ -34,8 +34,9 @@ type Listener struct {
 
 	received, malformed, foreign atomic.Uint64
 
-	mu     sync.Mutex // guards closed against Stats and Grow
+	mu     sync.Mutex // guards closed against Stats and Grow, and groups
 	closed bool
+	groups Groups
 }
 
 // Listen opens an event socket, sets its options and joins its groups.
@@ -57,6 +58,7 @@ func Listen(c Config) (*Listener, error) {
 		unix.Close(s.fd)
 		return nil, err
 	}
+	l.groups = c.Groups
 	return l, nil
 }
 
@@ -160,6 +162,35 @@ func (l *Listener) Grow(bytes int) (effective int, err error) {
 		return 0, os.ErrClosed
 	}
 	return l.recv.grow(min(bytes, l.limit))
+}
+
+// SetGroups joins and leaves groups so that the socket is in those given and in
+// no other. Without any the kernel offers nothing more, and what it had offered
+// is still there to be read.
+func (l *Listener) SetGroups(groups Groups) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return os.ErrClosed
+	}
+	if err := changeGroups(l.recv.descriptor(), groups&^l.groups, unix.NETLINK_ADD_MEMBERSHIP); err != nil {
+		return err
+	}
+	err := changeGroups(l.recv.descriptor(), l.groups&^groups, unix.NETLINK_DROP_MEMBERSHIP)
+	if err == nil {
+		l.groups = groups
+	}
+	return err
+}
+
+// changeGroups joins or leaves each group.
+func changeGroups(fd int, groups Groups, option int) error {
+	return groups.each(func(group uint32) error {
+		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, option, int(group)); err != nil {
+			return &Error{Op: "change", Subject: "conntrack event group", Err: err}
+		}
+		return nil
+	})
 }
 
 // Cookie names the socket's network namespace while the machine is up
