@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,11 +41,11 @@ func TestBatchesByCountBytesAndLinger(t *testing.T) {
 				offerUpTo(o, 10)
 				stop := start(o)
 				time.Sleep(5 * time.Second)
-				if first != tt.after {
-					t.Errorf("first write after %v, expected %v", first, tt.after)
-				}
 				if err := stop(); err != nil {
 					t.Error(err)
+				}
+				if first != tt.after {
+					t.Errorf("first write after %v, expected %v", first, tt.after)
 				}
 				if !slices.Equal(sink.sizes, tt.sizes) || !slices.Equal(sink.got, upTo(10)) {
 					t.Errorf("batches %v, expected %v; records %v", sink.sizes, tt.sizes, sink.got)
@@ -302,9 +303,9 @@ func TestStop(t *testing.T) {
 
 func TestStopCutsBackoffShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mended := false
+		var mended atomic.Bool
 		sink := &script{open: func(int) error {
-			if !mended {
+			if !mended.Load() {
 				return &Error{Class: Configuration, Err: errors.New("no such topic")}
 			}
 			return nil
@@ -313,7 +314,7 @@ func TestStopCutsBackoffShort(t *testing.T) {
 		offerUpTo(o, 3)
 		stop := start(o)
 		time.Sleep(time.Second)
-		mended = true
+		mended.Store(true)
 		began := time.Now()
 		if err := stop(); err != nil || time.Since(began) > 100*time.Millisecond {
 			t.Errorf("stop took %v: %v", time.Since(began), err)

@@ -37,58 +37,88 @@ func tuple(t *flow.Tuple, family flow.Family, p []byte) error {
 	return nil
 }
 
-// The attribute headers of the tuple that nearly every event has, two of
-// them: addresses, protocol number, two ports. They are compared as
-// little-endian words; on a big-endian host they never match, and the walk
-// decodes the tuple.
+// The attribute headers of the tuples that nearly every event has, two of them:
+// addresses, protocol number, and two ports or ICMP's three values. They are
+// compared as little-endian words; on a big-endian host they never match, and
+// the walk decodes the tuple.
 const (
-	quick4Len = 48
-	quick6Len = 72
-
-	quickNum   = 5 | ctaProtoNum<<16
-	quickSPort = 6 | ctaProtoSrcPort<<16
-	quickDPort = 6 | ctaProtoDstPort<<16
-	quickProto = 28 | (ctaTupleProto|nlaNested)<<16 | quickNum<<32
+	quick4Len = 20 // CTA_TUPLE_IP in front of CTA_TUPLE_PROTO
+	quick6Len = 44
+	portsLen  = 28 // CTA_TUPLE_PROTO
+	icmpLen   = 36
 
 	quick4IP  = 20 | (ctaTupleIP|nlaNested)<<16 | (8|ctaIPv4Src<<16)<<32
 	quick4Dst = 8 | ctaIPv4Dst<<16
 	quick6IP  = 44 | (ctaTupleIP|nlaNested)<<16 | (20|ctaIPv6Src<<16)<<32
 	quick6Dst = 20 | ctaIPv6Dst<<16
+
+	quickNum   = (5 | ctaProtoNum<<16) << 32
+	quickPorts = portsLen | (ctaTupleProto|nlaNested)<<16 | quickNum
+	quickSPort = 6 | ctaProtoSrcPort<<16
+	quickDPort = 6 | ctaProtoDstPort<<16
+
+	quickICMP  = icmpLen | (ctaTupleProto|nlaNested)<<16 | quickNum
+	quick4ID   = 6 | ctaProtoICMPID<<16
+	quick4Type = 5 | ctaProtoICMPType<<16
+	quick4Code = 5 | ctaProtoICMPCode<<16
+	quick6ID   = 6 | ctaProtoICMPv6ID<<16
+	quick6Type = 5 | ctaProtoICMPv6Type<<16
+	quick6Code = 5 | ctaProtoICMPv6Code<<16
 )
 
-// quickTuple decodes the common tuple without a walk; false means that it is
-// another one, and t is as it was.
+// quickTuple decodes a common tuple without a walk; false means that it is
+// another one, and that nothing of t is present.
 func quickTuple(t *flow.Tuple, p []byte) bool {
 	switch {
-	case len(p) == quick4Len && t.Family == flow.IPv4:
-		p := (*[quick4Len]byte)(p)
-		if le64(p[0:]) != quick4IP || le32(p[12:]) != quick4Dst || !quickPorts(t, (*[28]byte)(p[20:])) {
+	case t.Family == flow.IPv4 && len(p) > quick4Len:
+		if le64(p[0:]) != quick4IP || le32(p[12:]) != quick4Dst || !quickProto(t, p[quick4Len:]) {
 			return false
 		}
 		t.Src, t.Dst = flow.Addr{}, flow.Addr{}
 		copy(t.Src[:4], p[8:])
 		copy(t.Dst[:4], p[16:])
-	case len(p) == quick6Len && t.Family == flow.IPv6:
-		p := (*[quick6Len]byte)(p)
-		if le64(p[0:]) != quick6IP || le32(p[24:]) != quick6Dst || !quickPorts(t, (*[28]byte)(p[44:])) {
+	case t.Family == flow.IPv6 && len(p) > quick6Len:
+		if le64(p[0:]) != quick6IP || le32(p[24:]) != quick6Dst || !quickProto(t, p[quick6Len:]) {
 			return false
 		}
 		t.Src, t.Dst = flow.Addr(p[8:24]), flow.Addr(p[28:44])
 	default:
 		return false
 	}
-	t.Has = flow.HasAddrs | flow.HasProto | flow.HasPorts
 	return true
 }
 
-// quickPorts decodes a CTA_TUPLE_PROTO of a number and two ports.
-func quickPorts(t *flow.Tuple, p *[28]byte) bool {
-	if le64(p[0:]) != quickProto || le32(p[12:]) != quickSPort || le32(p[20:]) != quickDPort {
+// quickProto decodes a common CTA_TUPLE_PROTO.
+func quickProto(t *flow.Tuple, p []byte) bool {
+	switch len(p) {
+	case portsLen:
+		p := (*[portsLen]byte)(p)
+		if le64(p[0:]) != quickPorts || le32(p[12:]) != quickSPort || le32(p[20:]) != quickDPort {
+			return false
+		}
+		t.Proto = p[8]
+		t.SrcPort = binary.BigEndian.Uint16(p[16:])
+		t.DstPort = binary.BigEndian.Uint16(p[24:])
+		t.Has = flow.HasAddrs | flow.HasProto | flow.HasPorts
+		return true
+	case icmpLen:
+		return quickEcho(t, (*[icmpLen]byte)(p))
+	}
+	return false
+}
+
+// quickEcho decodes ICMP's and ICMPv6's CTA_TUPLE_PROTO.
+func quickEcho(t *flow.Tuple, p *[icmpLen]byte) bool {
+	id, kind, code := uint32(quick4ID), uint32(quick4Type), uint32(quick4Code)
+	if t.Family == flow.IPv6 {
+		id, kind, code = quick6ID, quick6Type, quick6Code
+	}
+	if le64(p[0:]) != quickICMP || le32(p[12:]) != id || le32(p[20:]) != kind || le32(p[28:]) != code {
 		return false
 	}
-	t.Proto = p[8]
-	t.SrcPort = binary.BigEndian.Uint16(p[16:])
-	t.DstPort = binary.BigEndian.Uint16(p[24:])
+	t.Proto, t.ICMPType, t.ICMPCode = p[8], p[24], p[32]
+	t.ICMPID = binary.BigEndian.Uint16(p[16:])
+	t.Has = flow.HasAddrs | flow.HasProto | flow.HasICMP
 	return true
 }
 

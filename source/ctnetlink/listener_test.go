@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -255,6 +256,53 @@ func TestWideCounter(t *testing.T) {
 		if got := c.add(step.now); got != step.want {
 			t.Errorf("reading %d: %d, want %d", step.now, got, step.want)
 		}
+	}
+}
+
+// scripted is a receiver that gives what the test says.
+type scripted struct {
+	mmsg
+	give [][]datagram
+}
+
+func (s *scripted) next() ([]datagram, error) {
+	if len(s.give) == 0 {
+		return nil, nil
+	}
+	got := s.give[0]
+	s.give = s.give[1:]
+	return got, nil
+}
+
+// TestSplitDatagram reads datagrams of several messages, as no kernel sends them
+// to an event socket, with a batch that is too small for one.
+func TestSplitDatagram(t *testing.T) {
+	three := append(append(good(), good()...), good()...)
+	broken := append(append(good(), good()...), 1, 2, 3)
+	l := &Listener{recv: &scripted{give: [][]datagram{{{data: three}, {data: broken}, {data: good()}}, {{data: good()}}}}}
+	b := flow.NewBatch(2)
+	var sizes, taken []int
+	for range 4 {
+		n, err := l.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes, taken = append(sizes, b.Len()), append(taken, n)
+		b.Reset()
+	}
+	// 2 of three; 1 of three and 1 of broken; 1 of broken, which then is found
+	// out, so that it is taken back, and the good one; the last.
+	if !slices.Equal(sizes, []int{2, 2, 1, 1}) || !slices.Equal(taken, []int{1, 2, 2, 1}) {
+		t.Errorf("events %v, datagrams %v", sizes, taken)
+	}
+	if c := l.Counts(); c != (Counts{Received: 7, Malformed: 1}) {
+		t.Errorf("%+v", c)
+	}
+	for range 2 {
+		b.Next()
+	}
+	if _, err := l.Read(b); !errors.Is(err, errFull) {
+		t.Errorf("a full batch: %v", err)
 	}
 }
 

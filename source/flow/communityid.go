@@ -38,19 +38,6 @@ func AppendCommunityID(dst []byte, seed uint16, t *Tuple) ([]byte, bool) {
 	return base64.StdEncoding.AppendEncode(dst, sum[:]), true
 }
 
-// NATTuple is the flow as it looks behind the translation: the reply tuple
-// turned round.
-func (e *Event) NATTuple() Tuple {
-	t := e.Reply
-	t.Src, t.Dst = t.Dst, t.Src
-	t.SrcPort, t.DstPort = t.DstPort, t.SrcPort
-	if t.Got(HasICMP) {
-		// The reply's type is the answer to ours (8 and 0, say), so ours is what the other side saw.
-		t.ICMPType, t.ICMPCode = e.Orig.ICMPType, e.Orig.ICMPCode
-	}
-	return t
-}
-
 // communityPorts gives what the specification hashes in the ports' place.
 // oneWay says that the direction is part of the identity, ports that there is anything to hash.
 func communityPorts(t *Tuple) (sport, dport uint16, ports, oneWay bool) {
