@@ -85,6 +85,7 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	for _, w := range s.workers {
 		s.start(w, nil)
 	}
+	s.log.Info("started", "version", version, "node", s.id.Node, "sinks", len(s.workers))
 	read := make(chan error, 1)
 	go func() { read <- s.source.Run(ctx) }()
 	var err error
