@@ -58,10 +58,19 @@ type process struct {
 // until it says that it has started.
 func startFerry(tb testing.TB, ns *testnet.Namespace, args ...string) *process {
 	tb.Helper()
+	return startFerryTo(tb, ns, nil, args...)
+}
+
+// startFerryTo is startFerry with standard output to a file.
+func startFerryTo(tb testing.TB, ns *testnet.Namespace, stdout *os.File, args ...string) *process {
+	tb.Helper()
 	cmd := exec.Command(binary(tb), append(args, "--log-format", "json")...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		tb.Fatal(err)
+	}
+	if stdout != nil {
+		cmd.Stdout = stdout
 	}
 	start := cmd.Start
 	if ns != nil {
@@ -181,6 +190,14 @@ func waitFor(tb testing.TB, what string, ok func() bool) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("waited in vain for %s", what)
 		}
+	}
+}
+
+// churn makes and deletes entries.
+func churn(tb testing.TB, ns *testnet.Namespace, entries int) {
+	tb.Helper()
+	if _, err := (testnet.Churn{NS: ns, Entries: entries}).Run(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 }
 
