@@ -40,7 +40,9 @@ func newRequester(ns *os.File) (*requester, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &requester{recv: newMmsg(s.fd, 1, replySize), portID: s.portID}, nil
+	recv := newMmsg(s.fd, 1, replySize)
+	recv.slow = true
+	return &requester{recv: recv, portID: s.portID}, nil
 }
 
 func (r *requester) close() error { return r.recv.close() }
