@@ -28,7 +28,7 @@ type Churn struct {
 	Rate    int           // most requests in a second; 0 is as fast as the kernel takes them
 }
 
-// Churned counts the requests that the kernel acknowledged, and the time they took.
+// Churned counts the requests that the kernel carried out, and the time they took.
 type Churned struct {
 	Created, Updated, Deleted int
 	Elapsed                   time.Duration

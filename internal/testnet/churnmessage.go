@@ -90,7 +90,7 @@ func (c Churn) template(step churnStep, proto uint8, src netip.Addr) template {
 	if src.Is6() && proto == unix.IPPROTO_ICMP {
 		proto = unix.IPPROTO_ICMPV6
 	}
-	kind, flags := uint16(ctNew), uint16(unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	kind, flags := uint16(ctNew), uint16(unix.NLM_F_REQUEST)
 	switch step {
 	case createEntry:
 		flags |= unix.NLM_F_CREATE | unix.NLM_F_EXCL

@@ -47,39 +47,52 @@ func openChurn(c Churn) (*churnSocket, error) {
 // close closes the socket; what it did stays.
 func (s *churnSocket) close() { unix.Close(s.fd) }
 
-// request sends one step for the entries [from, to) and counts the answers that say yes.
-func (s *churnSocket) request(step churnStep, from, to int) (ok int, err error) {
+// request sends one step for the entries [from, to) and counts those done. Only the last
+// request asks for an acknowledgement, since each costs as much as the request; but the
+// kernel answers every failure unasked and in order, so whatever stands before the
+// answer to the last one and has none of its own was done.
+func (s *churnSocket) request(step churnStep, from, to int) (done int, err error) {
 	s.out = s.out[:0]
-	templates := s.templates[step]
+	templates, last := s.templates[step], 0
 	for n := from; n < to; n++ {
+		last = len(s.out)
 		s.out = templates[n%len(templates)].appendEntry(s.out, uint32(n))
 	}
+	binary.NativeEndian.PutUint16(s.out[last+6:], binary.NativeEndian.Uint16(s.out[last+6:])|unix.NLM_F_ACK)
 	if _, err := unix.Write(s.fd, s.out); err != nil {
 		return 0, os.NewSyscallError("send", err)
 	}
-	for range to - from {
-		yes, answer := s.answer()
-		if yes {
-			ok++
-		} else if err == nil {
-			err = answer
+	done = to - from
+	for {
+		entry, answer := s.answer()
+		if entry < 0 {
+			return 0, answer
+		}
+		if answer != nil {
+			done--
+			if err == nil {
+				err = fmt.Errorf("entry %d: %w", entry, answer)
+			}
+		}
+		if entry == to-1 {
+			return done, err
 		}
 	}
-	return ok, err
 }
 
-// answer reads one NLMSG_ERROR, which is an acknowledgement if its number is zero.
-func (s *churnSocket) answer() (bool, error) {
+// answer reads one NLMSG_ERROR: the entry that it is about and its errno, nil for an
+// acknowledgement. A negative entry means that there was no such answer.
+func (s *churnSocket) answer() (entry int, err error) {
 	n, err := unix.Read(s.fd, s.in[:])
 	if err != nil {
-		return false, os.NewSyscallError("receive", err)
+		return -1, os.NewSyscallError("receive", err)
 	}
 	if n < unix.NLMSG_HDRLEN+4 || binary.NativeEndian.Uint16(s.in[4:]) != unix.NLMSG_ERROR {
-		return false, fmt.Errorf("answer of %d bytes: expected NLMSG_ERROR", n)
+		return -1, fmt.Errorf("answer of %d bytes: expected NLMSG_ERROR", n)
 	}
-	errno := -int32(binary.NativeEndian.Uint32(s.in[unix.NLMSG_HDRLEN:]))
-	if errno == 0 {
-		return true, nil
+	entry = int(binary.NativeEndian.Uint32(s.in[8:])) // nlmsg_seq
+	if errno := -int32(binary.NativeEndian.Uint32(s.in[unix.NLMSG_HDRLEN:])); errno != 0 {
+		return entry, unix.Errno(errno)
 	}
-	return false, fmt.Errorf("entry %d: %w", binary.NativeEndian.Uint32(s.in[8:]), unix.Errno(errno))
+	return entry, nil
 }

@@ -2,9 +2,11 @@ package testnet
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -26,8 +28,34 @@ func (ns *Namespace) Up(addrs ...netip.Addr) error {
 				return fmt.Errorf("loopback address %s: %w", addr, err)
 			}
 		}
-		return nil
+		return waitLocal(lo)
 	})
+}
+
+// waitLocal waits until the kernel delivers to every IPv6 address of the link: it makes
+// their local routes in a worker of its own, after the address was added. Until then
+// packets are refused or vanish.
+func waitLocal(link netlink.Link) error {
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_V6)
+	if err != nil {
+		return fmt.Errorf("loopback addresses: %w", err)
+	}
+	until := time.Now().Add(stepLimit)
+	for _, addr := range addrs {
+		for !delivers(addr.IP) {
+			if time.Now().After(until) {
+				return fmt.Errorf("loopback address %s: no local route after %v", addr.IP, stepLimit)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// delivers tells whether packets from an address to itself have a local route.
+func delivers(ip net.IP) bool {
+	routes, err := netlink.RouteGetWithOptions(ip, &netlink.RouteGetOptions{SrcAddr: ip})
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
 }
 
 // addHost adds one address, without waiting for duplicate address detection.

@@ -1,11 +1,14 @@
 package testnet
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,8 +56,6 @@ func TestRules(t *testing.T) {
 			Traffic{Src: addr6, Dst: other6}, []string{"mark=4"}, []string{"-f", "ipv6"}},
 		"zone": {SetZone(Match{Proto: tcp, DstPort: 8080}, 9),
 			Traffic{Src: addr4, Dst: other4, Port: 8080}, []string{"zone=9", "TIME_WAIT"}, nil},
-		"label": {SetLabel(Match{Proto: tcp, DstPort: 8080}, 37),
-			Traffic{Src: addr4, Port: 8080}, []string{"labels="}, []string{"-o", "labels"}},
 		"destination nat": {DestinationNAT(Match{Proto: tcp, Dst: other4, DstPort: 8080}, netip.AddrPortFrom(addr4, 9090)),
 			Traffic{Src: addr4, Dst: other4, Port: 8080, Listen: netip.AddrPortFrom(addr4, 9090)},
 			[]string{"dst=10.77.0.2", "dport=8080", "sport=9090", "TIME_WAIT"}, []string{"-g"}},
@@ -82,6 +83,37 @@ func TestRules(t *testing.T) {
 				t.Errorf("expected 2 entries with %q, found %q", c.want, got)
 			}
 		})
+	}
+}
+
+// TestLabel asks a dump, because conntrack(8) shows only labels that a file of the
+// machine's names.
+func TestLabel(t *testing.T) {
+	ns := tracked(t, SetLabel(Match{Proto: unix.IPPROTO_TCP, DstPort: 8080}, 37))
+	if _, err := (Traffic{NS: ns, Src: addr4, Port: 8080}).TCP(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	var flows []*netlink.ConntrackFlow
+	err := ns.Do(func() (err error) {
+		flows, err = netlink.ConntrackTableList(netlink.ConntrackTable, netlink.FAMILY_V4)
+		return err
+	})
+	if err != nil || len(flows) != 2 {
+		t.Fatalf("%d flows: %v", len(flows), err)
+	}
+	for _, f := range flows {
+		if want := labelMask(37); !bytes.Equal(f.Labels, want) {
+			t.Errorf("labels %x, expected %x", f.Labels, want)
+		}
+	}
+}
+
+func TestLabelMask(t *testing.T) {
+	for bit, want := range map[int]uint32{0: 0, 37: 1, 95: 2, 127: 3} {
+		words := labelMask(bit)
+		if len(words) != 16 || binary.NativeEndian.Uint32(words[4*want:]) != 1<<(bit%32) {
+			t.Errorf("bit %d: %x", bit, words)
+		}
 	}
 }
 

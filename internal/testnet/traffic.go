@@ -6,25 +6,27 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// MaxFlows is the most flows that one call makes: there are so many source ports and
-// identifiers, handed out in turn, and each may be used once while the kernel still
-// remembers the flow.
-const MaxFlows = 45000
+// MaxFlows is the most flows that one call makes. Source ports and identifiers are handed
+// out in turn, and each may be used once while the kernel still remembers the flow; a
+// thousand may be passed over because another socket has them.
+const MaxFlows = sourcePorts - 1000
 
 const (
-	firstPort = 20000           // source ports are firstPort to firstPort+MaxFlows-1
-	stepLimit = 5 * time.Second // how long one read or write may take
+	firstPort   = 20000            // source ports begin here
+	sourcePorts = 45000            // and there are so many
+	stepLimit   = 20 * time.Second // how long one read or write may take
 )
 
 // Traffic says between which addresses of a namespace flows run. Its methods send real
 // packets through the kernel and return how many flows they made: each is one entry in
 // the connection tracking table. When a method returns an error, the count tells the
-// flows completed before it. A step that hangs ends after 5 s, or when ctx's deadline passes.
+// flows completed before it. A step that hangs ends after 20 s, or when ctx's deadline passes.
 type Traffic struct {
 	NS       *Namespace
 	Src, Dst netip.Addr     // default 127.0.0.1; one of them given is the default of the other
@@ -72,11 +74,21 @@ func repeat(ctx context.Context, n int, every time.Duration, step func(i int) er
 			return done, err
 		}
 		if err := step(done); err != nil {
-			return done, err
+			return done, blame(ctx, err)
 		}
 		done++
 	}
 	return done, nil
+}
+
+// blame adds ctx's deadline to a time-out that it caused; the socket's timer may fire a
+// moment before the context's own.
+func blame(ctx context.Context, err error) error {
+	by, ok := ctx.Deadline()
+	if ok && !time.Now().Before(by) && errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	return err
 }
 
 // pause sleeps for d, or until ctx is done.
@@ -124,12 +136,12 @@ func (t Traffic) target(listening netip.AddrPort) netip.AddrPort {
 
 // next is the next source port or identifier of the namespace.
 func (ns *Namespace) next() uint16 {
-	return uint16(firstPort + (ns.ports.Add(1)-1)%MaxFlows)
+	return uint16(firstPort + (ns.ports.Add(1)-1)%sourcePorts)
 }
 
 // bind calls try with one source port after another until one is free.
 func (t Traffic) bind(try func(src netip.AddrPort) error) (err error) {
-	for range MaxFlows {
+	for range sourcePorts {
 		err = try(netip.AddrPortFrom(t.Src, t.NS.next()))
 		if !errors.Is(err, unix.EADDRINUSE) {
 			return err

@@ -147,6 +147,24 @@ func TestManyFlowsAreDistinct(t *testing.T) {
 	}
 }
 
+// TestMostFlowsAreDistinct goes once round the source ports, past the server's own.
+func TestMostFlowsAreDistinct(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes 44,000 flows")
+	}
+	ns := tracked(t)
+	if err := ns.Sysctl("net.netfilter.nf_conntrack_udp_timeout", "600"); err != nil {
+		t.Fatal(err)
+	}
+	made, err := Traffic{NS: ns, Src: addr6, Port: firstPort + 5}.UDP(t.Context(), MaxFlows, false)
+	if err != nil || made != MaxFlows {
+		t.Fatalf("%d of %d: %v", made, MaxFlows, err)
+	}
+	if got := ns.ConntrackCount(t); got != MaxFlows {
+		t.Errorf("%d entries, expected %d", got, MaxFlows)
+	}
+}
+
 func TestMix(t *testing.T) {
 	ns := tracked(t)
 	var progress int
