@@ -28,6 +28,7 @@ type requester struct {
 	seq    uint32
 	w      writer
 	rest   []byte // messages of the last datagram that were not looked at yet
+	wait   time.Duration
 }
 
 func newRequester(ns *os.File) (*requester, error) {
@@ -42,7 +43,7 @@ func newRequester(ns *os.File) (*requester, error) {
 	}
 	recv := newMmsg(s.fd, 1, replySize)
 	recv.slow = true
-	return &requester{recv: recv, portID: s.portID}, nil
+	return &requester{recv: recv, portID: s.portID, wait: replyWait}, nil
 }
 
 func (r *requester) close() error { return r.recv.close() }
@@ -112,7 +113,7 @@ func (r *requester) fill(ctx context.Context, q *request) error {
 
 func (r *requester) await() error {
 	fds := [1]unix.PollFd{{Fd: int32(r.recv.descriptor()), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds[:], milliseconds(replyWait))
+	n, err := unix.Poll(fds[:], milliseconds(r.wait))
 	switch {
 	case errors.Is(err, unix.EINTR):
 		return nil
