@@ -28,6 +28,7 @@ type mmsghdr struct {
 type mmsg struct {
 	fd    int
 	size  int
+	slow  bool   // a read may wait inside the kernel, MSG_DONTWAIT or not
 	arena []byte // slots of size bytes, one after the other
 	heads []mmsghdr
 	iovs  []unix.Iovec
@@ -60,15 +61,13 @@ func newMmsg(fd, slots, size int) *mmsg {
 	return r
 }
 
-// next implements receiver. The call is raw: it never blocks, so the scheduler
-// need not hear of it.
+// next implements receiver.
 func (r *mmsg) next() ([]datagram, error) {
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(r.fd),
-			uintptr(unsafe.Pointer(&r.heads[0])), uintptr(len(r.heads)), unix.MSG_DONTWAIT, 0, 0)
+		n, errno := r.read()
 		switch errno {
 		case 0:
-			return r.collect(int(n)), nil
+			return r.collect(n), nil
 		case unix.EINTR:
 		case unix.EAGAIN:
 			return nil, nil
@@ -76,6 +75,20 @@ func (r *mmsg) next() ([]datagram, error) {
 			return nil, &Error{Op: "receive", Err: os.NewSyscallError("recvmmsg", errno)}
 		}
 	}
+}
+
+// read calls recvmmsg(2). On an event socket the call is raw: it never waits,
+// so the scheduler need not hear of it. A dump is made while it is read, under
+// a mutex that all ctnetlink requests of the machine share.
+func (r *mmsg) read() (int, unix.Errno) {
+	if r.slow {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(r.fd),
+			uintptr(unsafe.Pointer(&r.heads[0])), uintptr(len(r.heads)), unix.MSG_DONTWAIT, 0, 0)
+		return int(n), errno
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(r.fd),
+		uintptr(unsafe.Pointer(&r.heads[0])), uintptr(len(r.heads)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
 }
 
 // collect describes the first n slots.

@@ -28,6 +28,7 @@ type requester struct {
 	seq    uint32
 	w      writer
 	rest   []byte // messages of the last datagram that were not looked at yet
+	wait   time.Duration
 }
 
 func newRequester(ns *os.File) (*requester, error) {
@@ -40,7 +41,9 @@ func newRequester(ns *os.File) (*requester, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &requester{recv: newMmsg(s.fd, 1, replySize), portID: s.portID}, nil
+	recv := newMmsg(s.fd, 1, replySize)
+	recv.slow = true
+	return &requester{recv: recv, portID: s.portID, wait: replyWait}, nil
 }
 
 func (r *requester) close() error { return r.recv.close() }
@@ -110,7 +113,7 @@ func (r *requester) fill(ctx context.Context, q *request) error {
 
 func (r *requester) await() error {
 	fds := [1]unix.PollFd{{Fd: int32(r.recv.descriptor()), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds[:], milliseconds(replyWait))
+	n, err := unix.Poll(fds[:], milliseconds(r.wait))
 	switch {
 	case errors.Is(err, unix.EINTR):
 		return nil

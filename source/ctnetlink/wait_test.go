@@ -1,6 +1,7 @@
 package ctnetlink
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -27,6 +28,33 @@ func TestWait(t *testing.T) {
 		t.Errorf("an event is waiting: %v, %v", ready, err)
 	}
 	drain(t, l, none)
+}
+
+func TestWaitWithoutWaiting(t *testing.T) {
+	l := &Listener{pending: []datagram{{}}}
+	if ready, err := l.Wait(-1); !ready || err != nil {
+		t.Errorf("what was read already and not decoded: %v, %v", ready, err)
+	}
+	w, err := newWaker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ready, err := w.wait(1<<20, -1); ready || !errors.Is(err, unix.EBADF) {
+		t.Errorf("a descriptor that is none: %v, %v", ready, err)
+	}
+	if err := w.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSilentKernel waits for an answer to what was never asked.
+func TestSilentKernel(t *testing.T) {
+	c := dialNS(t, testnet.New(t))
+	c.sock.wait = 20 * time.Millisecond
+	_, err := c.sock.receive(t.Context(), &request{op: "stats", subject: "conntrack"})
+	if !errors.Is(err, errSilent) || err.Error() != "stats conntrack: the kernel did not answer" {
+		t.Error(err)
+	}
 }
 
 func TestInterrupt(t *testing.T) {
