@@ -34,7 +34,7 @@ type draft struct {
 	protoSeen  bool
 	dump       flow.DumpInfo
 	dumpSeen   bool
-	fault      error // the first that a value made which fits alone, but not with the others
+	fault      error // of the value just kept, which is good alone and bad with the others
 
 	tuple       *flow.Tuple // the one entered
 	counters    *flow.Counters
@@ -77,8 +77,6 @@ func (d *draft) decode(b *flow.Batch, record []byte, read func([]byte) error) er
 func (d *draft) finish() error {
 	e := d.e
 	switch {
-	case d.fault != nil:
-		return d.fault
 	case d.schema != Schema:
 		return fmt.Errorf("schema: is %.40q, want %q", d.schema, Schema)
 	case e.Type.String() == "":
@@ -175,11 +173,4 @@ func (d *draft) shareDump() *flow.DumpInfo {
 		d.last = new(d.dump)
 	}
 	return d.last
-}
-
-// fail keeps the first fault of values that do not go together.
-func (d *draft) fail(format string, args ...any) {
-	if d.fault == nil {
-		d.fault = fmt.Errorf(format, args...)
-	}
 }

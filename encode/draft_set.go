@@ -1,6 +1,8 @@
 package encode
 
 import (
+	"errors"
+	"fmt"
 	"math"
 
 	"github.com/ctferry/ctferry/source/flow"
@@ -60,18 +62,19 @@ func (d *draft) setFamily(v *value) {
 	}
 }
 
-func (d *draft) addMeta(key, text string) {
+// addMeta keeps one of the static strings; of two with one key the last counts.
+func (d *draft) addMeta(key, text string) error {
 	for i := range d.origin.Meta {
 		if d.origin.Meta[i].Key == key {
 			d.origin.Meta[i].Value = text
-			return
+			return nil
 		}
 	}
 	if len(d.origin.Meta) == flow.MaxMeta {
-		d.fail("meta: holds more than %d strings", flow.MaxMeta)
-		return
+		return fmt.Errorf("holds more than %d strings", flow.MaxMeta)
 	}
 	d.origin.Meta = append(d.origin.Meta, flow.Pair{Key: key, Value: text})
+	return nil
 }
 
 func (d *draft) addLabel(v *value) {
@@ -118,21 +121,21 @@ func (d *draft) enterSide(reply bool) {
 }
 
 func (d *draft) setSrc(v *value) {
-	d.address(v, "src")
+	d.address(v)
 	d.tuple.Src = v.bytes
 	d.part(flow.HasSrc)
 }
 
 func (d *draft) setDst(v *value) {
-	d.address(v, "dst")
+	d.address(v)
 	d.tuple.Dst = v.bytes
 	d.part(flow.HasDst)
 }
 
 // address takes a tuple's family from its addresses, which must agree.
-func (d *draft) address(v *value, name string) {
+func (d *draft) address(v *value) {
 	if d.tuple.Has&flow.HasAddrs != 0 && d.tuple.Family != v.family {
-		d.fail("%s: is of another family than the tuple's other address", name)
+		d.fault = errors.New("is of another family than the tuple's other address")
 	}
 	d.tuple.Family = v.family
 }

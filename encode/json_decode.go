@@ -105,7 +105,10 @@ func (j *jsonDecoder) member(m *member) error {
 		return fmt.Errorf("is %s, want a list", tokenName(t))
 	}
 	if m.kind == kindWords {
-		m.keep(&j.draft, &value{}) // the list is there, though it may be empty
+		// The list is there, though it may be empty.
+		if err := m.keep(&j.draft, &value{}); err != nil {
+			return err
+		}
 	}
 	for {
 		t, err := j.token()
@@ -133,7 +136,9 @@ func (j *jsonDecoder) value(m *member, t json.Token) error {
 		if m.kind == kindMap {
 			return j.meta()
 		}
-		m.keep(&j.draft, &v)
+		if err := m.keep(&j.draft, &v); err != nil {
+			return err
+		}
 		return j.object(m.inner)
 	case string:
 		v, err = m.parseText(t)
@@ -152,10 +157,10 @@ func (j *jsonDecoder) value(m *member, t json.Token) error {
 	if err == errSkip {
 		return nil
 	}
-	if err == nil {
-		m.keep(&j.draft, &v)
+	if err != nil {
+		return err
 	}
-	return err
+	return m.keep(&j.draft, &v)
 }
 
 // meta reads the static strings.
@@ -177,7 +182,9 @@ func (j *jsonDecoder) meta() error {
 		if !ok {
 			return within(name, fmt.Errorf("is %s, want text", tokenName(t)))
 		}
-		j.draft.addMeta(name, text)
+		if err := j.draft.addMeta(name, text); err != nil {
+			return err
+		}
 	}
 }
 

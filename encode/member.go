@@ -72,11 +72,15 @@ func byNumber(members []member, num protowire.Number) *member {
 	return nil
 }
 
-// keep hands a value on, unless it is one that is derived again.
-func (m *member) keep(d *draft, v *value) {
+// keep hands a value on, unless it is one that is derived again. The error is
+// about a value that does not go with those before it.
+func (m *member) keep(d *draft, v *value) error {
 	if m.set != nil {
 		m.set(d, v)
 	}
+	err := d.fault
+	d.fault = nil
+	return err
 }
 
 // wordIn gives a parser for words that stand in a list at their enum's number.

@@ -99,8 +99,7 @@ func (p *protobufDecoder) number(m *member, u uint64) error {
 			return nil // a word of a later version
 		}
 	}
-	m.keep(&p.draft, &value{u: u})
-	return nil
+	return m.keep(&p.draft, &value{u: u})
 }
 
 // bytes takes a value that is a run of bytes on the wire.
@@ -108,7 +107,9 @@ func (p *protobufDecoder) bytes(m *member, raw []byte) error {
 	var v value
 	switch m.kind {
 	case kindMessage:
-		m.keep(&p.draft, &v)
+		if err := m.keep(&p.draft, &v); err != nil {
+			return err
+		}
 		return p.message(m.inner, raw)
 	case kindMap:
 		return p.entry(raw)
@@ -140,8 +141,7 @@ func (p *protobufDecoder) bytes(m *member, raw []byte) error {
 		}
 		copy(v.bytes[:], raw)
 	}
-	m.keep(&p.draft, &v)
-	return nil
+	return m.keep(&p.draft, &v)
 }
 
 // packed reads the numbers of a list.
@@ -189,6 +189,5 @@ func (p *protobufDecoder) entry(raw []byte) error {
 			text = string(b)
 		}
 	}
-	p.draft.addMeta(key, text)
-	return nil
+	return p.draft.addMeta(key, text)
 }

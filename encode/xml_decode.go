@@ -145,20 +145,22 @@ func (x *xmlDecoder) keep(members []member, name, text string) error {
 		return nil
 	}
 	if err == nil {
-		m.keep(&x.draft, &v)
+		err = m.keep(&x.draft, &v)
 	}
 	return within(name, err)
 }
 
 // words takes a list of words parted by blanks.
 func (x *xmlDecoder) words(m *member, text string) error {
-	m.keep(&x.draft, &value{})
+	err := m.keep(&x.draft, &value{})
 	for word := range strings.FieldsSeq(text) {
-		if v, err := m.parseText(word); err == nil {
-			m.keep(&x.draft, &v)
+		v, unknown := m.parseText(word)
+		if err != nil || unknown != nil {
+			continue
 		}
+		err = m.keep(&x.draft, &v)
 	}
-	return nil
+	return within(m.name, err)
 }
 
 // parseBool reads an xs:boolean.
@@ -184,7 +186,7 @@ func (x *xmlDecoder) leaf(members []member, name string) error {
 // enter begins a message of the record, or of one of its messages.
 func (x *xmlDecoder) enter(members []member, name string) []member {
 	m := byName(members, name)
-	m.keep(&x.draft, &value{})
+	m.set(&x.draft, &value{})
 	return m.inner
 }
 

@@ -11,7 +11,7 @@ func (x *xmlDecoder) child(start xml.StartElement) error {
 	case "tag":
 		text, err := x.text()
 		if err == nil {
-			x.draft.addMeta(attr(start, "key"), text)
+			err = within("meta", x.draft.addMeta(attr(start, "key"), text))
 		}
 		return err
 	case "meta":
@@ -161,8 +161,7 @@ func (x *xmlDecoder) timestamp(start xml.StartElement) error {
 	if err != nil {
 		return within(name, err)
 	}
-	byName(recordMembers, name).keep(&x.draft, &v)
-	return nil
+	return within(name, byName(recordMembers, name).keep(&x.draft, &v))
 }
 
 // seqAdj reads the adjustment of one direction.
