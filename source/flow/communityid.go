@@ -9,7 +9,9 @@ import (
 
 // AppendCommunityID appends the Community ID v1 of a tuple
 // (github.com/corelight/community-id-spec) to dst; it reports false, and
-// appends nothing, for a tuple without addresses.
+// appends nothing, for a tuple without addresses. The caller vouches for
+// Tuple.Proto. An IPv4-mapped IPv6 address is hashed as the 16 bytes it is, as
+// the reference implementation does.
 func AppendCommunityID(dst []byte, seed uint16, t *Tuple) ([]byte, bool) {
 	if !t.Got(HasAddrs) {
 		return dst, false
@@ -34,19 +36,6 @@ func AppendCommunityID(dst []byte, seed uint16, t *Tuple) ([]byte, bool) {
 	sum := sha1.Sum(b[:n])
 	dst = append(dst, "1:"...)
 	return base64.StdEncoding.AppendEncode(dst, sum[:]), true
-}
-
-// NATTuple is the flow as it looks behind the translation: the reply tuple
-// turned round.
-func (e *Event) NATTuple() Tuple {
-	t := e.Reply
-	t.Src, t.Dst = t.Dst, t.Src
-	t.SrcPort, t.DstPort = t.DstPort, t.SrcPort
-	if t.Got(HasICMP) {
-		// The reply's type is the answer to ours (8 and 0, say), so ours is what the other side saw.
-		t.ICMPType, t.ICMPCode = e.Orig.ICMPType, e.Orig.ICMPCode
-	}
-	return t
 }
 
 // communityPorts gives what the specification hashes in the ports' place.
@@ -93,6 +82,8 @@ func icmpCounterpart(proto, typ uint8) (uint8, bool) {
 		return 136 - (typ - 135), true
 	case 130, 131:
 		return 131 - (typ - 130), true
+	case 139, 140: // node information query, RFC 4620
+		return 140 - (typ - 139), true
 	case 144, 145:
 		return 145 - (typ - 144), true
 	}

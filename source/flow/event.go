@@ -85,7 +85,7 @@ type Event struct {
 	Labels [16]byte // CTA_LABELS as the kernel sends it: bit n is byte n/8, bit n%8
 
 	Seq      uint64 // position in this process's run, over all sockets
-	FlowID   uint64 // see FlowID
+	FlowID   uint64 // see ComputeFlowID
 	Time     int64  // when it happened, as TimeSource says
 	Received int64  // when it was read; present when Time is not that
 	Start    int64  // CTA_TIMESTAMP_START

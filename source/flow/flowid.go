@@ -2,7 +2,7 @@ package flow
 
 import "encoding/binary"
 
-// FlowID names the slot of a tuple: it is the same in every event of a flow, so
+// ComputeFlowID names the slot of a tuple: it is the same in every event of a flow, so
 // it joins them and keeps their order as a key. It recurs when the same tuple
 // comes back at once, because CTA_ID does; a session is (flow id, start).
 //
@@ -14,7 +14,7 @@ import "encoding/binary"
 //	26   2  zone of the original tuple (0 if none)
 //	28   2  zone of the reply tuple (0 if none)
 //	30   1  address family (2 or 10)
-//	31   1  protocol number
+//	31   1  protocol number (0 if none)
 //	32  16  original source (IPv4: first four bytes, rest zero)
 //	48  16  original destination
 //	64   2  source port or GRE key (0 if none)
@@ -38,7 +38,10 @@ func (e *Event) ComputeFlowID() (uint64, bool) {
 	binary.BigEndian.PutUint16(b[24:], e.zone())
 	binary.BigEndian.PutUint16(b[26:], e.Orig.zone())
 	binary.BigEndian.PutUint16(b[28:], e.Reply.zone())
-	b[30], b[31] = byte(t.Family), t.Proto
+	b[30] = byte(t.Family)
+	if t.Got(HasProto) {
+		b[31] = t.Proto
+	}
 	copy(b[32:], t.Src[:])
 	copy(b[48:], t.Dst[:])
 	if t.Got(HasPorts) {
@@ -66,10 +69,10 @@ func (e *Event) identity() (*Tuple, uint32, bool) {
 }
 
 func (e *Event) zone() uint16 {
-	switch {
-	case e.Table == TableExpect && e.Extra.Expect.Got(HasExpectZone):
-		return e.Extra.Expect.Zone
-	case e.Any(HasZone):
+	if x := e.expect(); x != nil && x.Got(HasExpectZone) {
+		return x.Zone
+	}
+	if e.Any(HasZone) {
 		return e.Zone
 	}
 	return 0

@@ -25,7 +25,7 @@ func (k NATKind) String() string {
 // kernel does not send it. Addresses are of the event's family.
 type NAT struct {
 	Kind             NATKind
-	Ports            bool // SrcPort and DstPort mean something
+	Ports            bool // SrcPort and DstPort mean something (of GRE: keys)
 	Src, Dst         Addr // Src is what the source became (SNAT), Dst what the destination became (DNAT)
 	SrcPort, DstPort uint16
 	IPFIXEvent       uint8 // RFC 8158 natEvent: 4 NAT44 session create, 5 delete; 0 none
@@ -63,6 +63,21 @@ func (e *Event) NATKind() NATKind {
 		kind |= NATDest
 	}
 	return kind
+}
+
+// NATTuple is the flow as it looks behind the translation: the reply tuple
+// turned round. It needs HasReply.
+func (e *Event) NATTuple() Tuple {
+	t := e.Reply
+	t.Src, t.Dst = t.Dst, t.Src
+	t.SrcPort, t.DstPort = t.DstPort, t.SrcPort
+	t.Has = t.Has&^(HasAddrs|HasPorts) |
+		t.Has&(HasSrc|HasSrcPort)<<1 | t.Has&(HasDst|HasDstPort)>>1
+	if t.Got(HasICMP) && e.Orig.Got(HasICMPType|HasICMPCode) {
+		// The reply's type is the answer to ours (8 and 0, say), so ours is what the other side saw.
+		t.ICMPType, t.ICMPCode = e.Orig.ICMPType, e.Orig.ICMPCode
+	}
+	return t
 }
 
 func (e *Event) natEvent() uint8 {

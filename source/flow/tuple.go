@@ -72,14 +72,16 @@ func (t *Tuple) SrcAddr() netip.Addr { return t.Src.In(t.Family) }
 func (t *Tuple) DstAddr() netip.Addr { return t.Dst.In(t.Family) }
 
 // HasKeys reports whether the ports are GRE keys.
-func (t *Tuple) HasKeys() bool { return t.Proto == ProtoGRE }
+func (t *Tuple) HasKeys() bool { return t.Got(HasProto) && t.Proto == ProtoGRE }
 
 // Equal compares what is present in both tuples; presence itself must agree too.
 func (t *Tuple) Equal(o *Tuple) bool {
-	if t.Has != o.Has || t.Family != o.Family || t.Proto != o.Proto {
+	if t.Has != o.Has {
 		return false
 	}
-	return (!t.Got(HasSrc) || t.Src == o.Src) &&
+	return (t.Has&HasAddrs == 0 || t.Family == o.Family) &&
+		(!t.Got(HasProto) || t.Proto == o.Proto) &&
+		(!t.Got(HasSrc) || t.Src == o.Src) &&
 		(!t.Got(HasDst) || t.Dst == o.Dst) &&
 		(!t.Got(HasSrcPort) || t.SrcPort == o.SrcPort) &&
 		(!t.Got(HasDstPort) || t.DstPort == o.DstPort) &&

@@ -1,0 +1,38 @@
+# ctferry: build, demo, test, bench, lint. Needs Go and nothing else to build.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test deps fuzz bench lint clean
+
+build: ## a static bin/ctferry
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ctferry ./cmd/ctferry
+
+demo: build ## real traffic in a private namespace through the whole pipeline
+	./bin/ctferry demo
+
+test: deps ## everything, on the real kernel and real brokers
+	$(GO) vet ./...
+	$(GO) test -race -timeout 20m ./...
+
+deps: ## what the tests use beside Go; says what it cannot install
+	@./.ci/deps
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; done
+
+bench: build ## the figures in the documents
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	cd encode/schemas && buf lint
+
+clean:
+	rm -rf bin dist

@@ -1,0 +1,89 @@
+// Command ctferry ferries the Linux kernel's connection-tracking events and
+// table dumps to Kafka, NATS and files. This package holds the subcommands and
+// the wiring of the other packages, and nothing that another could want.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as conntrack(8) has them.
+const (
+	exitOK    = 0
+	exitError = 1 // it was tried and failed
+	exitUsage = 2 // it was not tried: the command line or the configuration is wrong
+)
+
+// usageError is a fault in what the user wrote.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func main() {
+	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// execute runs one command line and gives its exit code.
+func execute(args []string, in io.Reader, out, errOut io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.Execute()
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(errOut, "ctferry:", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitError
+}
+
+const rootHelp = `ctferry ferries the Linux kernel's connection-tracking events and table dumps
+to Kafka, NATS and files, as JSON, XML or protobuf. Every event is delivered
+or accounted for.
+
+Try it, without root and without a configuration:
+  ctferry demo                       real traffic through the whole pipeline, in a private namespace
+
+Then:
+  ctferry run                        this host's events as JSON lines (needs CAP_NET_ADMIN)
+  ctferry check ctferry.yaml         what is wrong with a configuration, before it runs
+  ctferry run -c ctferry.yaml        the service`
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use: "ctferry", Long: rootHelp, SilenceErrors: true, SilenceUsage: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("%q is no command: see ctferry --help", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
+	})
+	root.AddCommand(newRun(), newCheck(), newDecode(), newVersion())
+	return root
+}
+
+// exactly is cobra.ExactArgs with an error that says what was expected.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("%s: expected %s: see %s --help", c.Name(), what, c.CommandPath())}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/ctferry/ctferry/configs"
+	"github.com/ctferry/ctferry/sinks"
+	"github.com/ctferry/ctferry/source"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// service is one run: a source, a fanout, and an outlet for each sink.
+type service struct {
+	cfg    *configs.Config
+	id     source.Identity
+	log    *slog.Logger
+	fanout *sinks.Fanout
+	source *source.Source
+
+	mu       sync.Mutex // guards what a reload changes
+	workers  map[string]*worker
+	retiring []*worker        // replaced by a reload, still draining
+	gone     []flow.SinkBooks // the sum of the accounts of those that have drained, by name
+	failed   chan error
+}
+
+// worker is an outlet that runs.
+type worker struct {
+	outlet *sinks.Outlet
+	files  string // fingerprint of the files that the sink's keys name
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// newService builds everything and opens the event socket; nothing runs yet.
+func newService(cfg *configs.Config, log *slog.Logger) (*service, error) {
+	id, err := newIdentity(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{cfg: cfg, id: id, log: log, workers: map[string]*worker{}, failed: make(chan error, 1)}
+	var outlets []*sinks.Outlet
+	for _, c := range cfg.Sinks {
+		w, err := s.newWorker(c)
+		if err != nil {
+			return nil, err
+		}
+		s.workers[c.Name] = w
+		outlets = append(outlets, w.outlet)
+	}
+	s.fanout = sinks.NewFanout(outlets...)
+	s.source, err = source.New(cfg.Source, id, wanted(cfg.Sinks), s.fanout, log)
+	return s, err
+}
+
+func (s *service) newWorker(c sinks.Config) (*worker, error) {
+	o, err := sinks.NewOutlet(c, s.id.Node, s.id.Run, s.log)
+	if err != nil {
+		return nil, err
+	}
+	return &worker{outlet: o, files: fingerprint(c), done: make(chan struct{})}, nil
+}
+
+// wanted is what the sinks together ask for.
+func wanted(all []sinks.Config) flow.Types {
+	var types flow.Types
+	for i := range all {
+		types |= all[i].Types()
+	}
+	return types
+}
+
+// run delivers until ctx ends or something that cannot be mended fails, then
+// drains every sink to its deadline.
+func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*configs.Config, error)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, w := range s.workers {
+		s.start(w, nil)
+	}
+	read := make(chan error, 1)
+	go func() { read <- s.source.Run(ctx) }()
+	var err error
+	for running := true; running; {
+		select {
+		case <-hup:
+			s.reload(load)
+		case err = <-s.failed:
+			running = false
+		case err = <-read:
+			read, running = nil, false
+		}
+	}
+	cancel()
+	if read != nil {
+		err = errors.Join(err, <-read)
+	}
+	s.stopWorkers()
+	s.logBooks()
+	if errors.Is(err, sinks.ErrReaderGone) {
+		return nil // whoever read us has seen enough
+	}
+	return err
+}
+
+// start runs a worker once the one that it replaces has ended, so that a key's
+// records keep their order over a reload.
+func (s *service) start(w, before *worker) {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	go func() {
+		defer close(w.done)
+		if before != nil {
+			<-before.done
+		}
+		if err := w.outlet.Run(ctx); err != nil {
+			select {
+			case s.failed <- fmt.Errorf("sink %q: %w", w.outlet.Name(), err):
+			default:
+			}
+		}
+	}()
+}
+
+// stopWorkers lets every sink drain to its deadline, all at once.
+func (s *service) stopWorkers() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := append(slices.Collect(maps.Values(s.workers)), s.retiring...)
+	for _, w := range all {
+		w.cancel()
+	}
+	for _, w := range all {
+		<-w.done
+	}
+}
+
+// retire keeps the account of a worker that a reload replaced until it has
+// drained, and the sum of such accounts, by name, for good; mu is held.
+func (s *service) retire(w *worker) {
+	s.retiring = append(s.retiring, w)
+	kept := s.retiring[:0]
+	for _, w := range s.retiring {
+		select {
+		case <-w.done:
+			s.gone = addSinkBooks(s.gone, w.outlet.Books())
+		default:
+			kept = append(kept, w)
+		}
+	}
+	s.retiring = kept
+}
+
+// books is the account of everything.
+func (s *service) books() flow.Books {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := flow.Books{Sockets: s.source.Books()}
+	b.Sinks = slices.Clone(s.gone)
+	for _, w := range s.retiring {
+		b.Sinks = addSinkBooks(b.Sinks, w.outlet.Books())
+	}
+	for _, c := range s.cfg.Sinks {
+		b.Sinks = addSinkBooks(b.Sinks, s.workers[c.Name].outlet.Books())
+	}
+	return b
+}
+
+// logBooks writes the final account.
+func (s *service) logBooks() {
+	b := s.books()
+	for _, k := range b.Sockets {
+		s.log.Info("event socket closed", "netns", k.NetNS, "offered", k.Offered, "received", k.Received, "lost", k.Lost,
+			"emitted", k.Emitted, "excluded", k.Excluded, "malformed", k.Malformed, "foreign", k.Foreign)
+	}
+	for _, k := range b.Sinks {
+		s.log.Info("sink closed", "sink", k.Name, "offered", k.Offered, "recovered", k.Recovered, "delivered", k.Delivered,
+			"dropped", k.DroppedTotal(), "dead_lettered", k.DeadLettered, "held", k.Held)
+	}
+	if !b.Balanced() {
+		s.log.Error("books do not balance: please report this")
+	}
+}

@@ -1,0 +1,140 @@
+package configs
+
+import (
+	"bytes"
+	"encoding"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// Effective gives the whole configuration as it runs, as YAML: every key, the
+// defaults too, connections written out in the sinks that use them, secrets as
+// ***. Load reads it back to the same Config, but refuses the ***.
+func (c *Config) Effective() ([]byte, error) {
+	r := raw{Node: c.Node, Meta: map[string]string{}, Source: rawOf(c.Source)}
+	for _, p := range c.Meta {
+		r.Meta[p.Key] = p.Value
+	}
+	top, all := mapping(), mapping()
+	for _, key := range []string{"node", "meta", "source"} {
+		fields := map[string]reflect.Value{}
+		addFields(fields, reflect.ValueOf(r))
+		put(top, key, render(fields[key]))
+	}
+	for i := range c.all {
+		k := &c.all[i]
+		n := render(reflect.ValueOf(*k))
+		f, _ := k.Filter.(*flow.Filter)
+		put(n, "filter", filter{f}.node())
+		n.Content = append(n.Content, render(reflect.ValueOf(k.Options)).Content...)
+		put(all, k.Name, n)
+	}
+	put(top, "sinks", all)
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	if err := e.Encode(top); err != nil {
+		return nil, fmt.Errorf("effective configuration: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func mapping() *yaml.Node { return &yaml.Node{Kind: yaml.MappingNode} }
+
+func put(n *yaml.Node, key string, value *yaml.Node) {
+	n.Content = append(n.Content, encoded(key), value)
+}
+
+// A noder has a form of its own in YAML.
+type noder interface{ node() *yaml.Node }
+
+// render turns a value into YAML by its koanf tags.
+func render(v reflect.Value) *yaml.Node {
+	v = reflect.Indirect(v)
+	switch x := v.Interface().(type) {
+	case noder:
+		return x.node()
+	case time.Duration:
+		return encoded(shortDuration(x))
+	case encoding.TextMarshaler:
+		text, err := x.MarshalText()
+		if err != nil {
+			return encoded(err.Error())
+		}
+		return encoded(string(text))
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		n := mapping()
+		renderFields(n, v)
+		return n
+	case reflect.Map:
+		return renderMap(v)
+	case reflect.Slice:
+		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for i := range v.Len() {
+			n.Content = append(n.Content, render(v.Index(i)))
+		}
+		return n
+	case reflect.String:
+		return encoded(withoutPassword(v.String()))
+	}
+	return encoded(v.Interface())
+}
+
+func renderFields(n *yaml.Node, v reflect.Value) {
+	for i := range v.NumField() {
+		name, squash := tagOf(v.Type().Field(i))
+		switch {
+		case squash:
+			renderFields(n, v.Field(i))
+		case name != "":
+			put(n, name, render(v.Field(i)))
+		}
+	}
+}
+
+func renderMap(v reflect.Value) *yaml.Node {
+	n := mapping()
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, k := range keys {
+		put(n, k.String(), render(v.MapIndex(k)))
+	}
+	return n
+}
+
+// encoded writes a scalar; a text gets quotes where YAML would take it for
+// something else.
+func encoded(v any) *yaml.Node {
+	n := &yaml.Node{}
+	if err := n.Encode(v); err != nil {
+		n.SetString(fmt.Sprint(v))
+	}
+	return n
+}
+
+// shortDuration writes 1m for 1m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// withoutPassword hides the user and password of a URL, whichever key it stands under.
+func withoutPassword(s string) string {
+	return regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]*@`).ReplaceAllString(s, "${1}"+redacted+"@")
+}

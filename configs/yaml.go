@@ -1,0 +1,161 @@
+package configs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ctferry/ctferry/internal/option"
+)
+
+// Bounds of a document: far above any configuration, far below what hurts.
+const (
+	maxFileSize = 4 << 20
+	maxDepth    = 24
+	maxKey      = 128
+	maxWeight   = 32 << 20 // bytes that values with their paths may take, aliases expanded
+	nodeWeight  = 64
+)
+
+// plain is a scalar that YAML takes for a number or a boolean, as it is
+// written: what it means depends on the key (0640 may be a mode).
+type plain string
+
+// document reads one YAML document into maps, lists, strings, plain and nil,
+// noting where every key stands. Keys that begin with x- stay in: only who
+// knows the key's type knows whether they are data.
+type document struct {
+	name   string
+	fixed  *Place // where everything stands that does not come from a file
+	root   any
+	places places
+	errs   Errors
+	weight int
+	open   map[*yaml.Node]bool // aliases that are being expanded
+}
+
+// parseDocument reads a document that stands at path in the configuration. It
+// never panics and its work is bounded, whatever the text.
+func parseDocument(name, path string, fixed *Place, text []byte) *document {
+	d := &document{name: name, fixed: fixed, places: places{}, open: map[*yaml.Node]bool{}}
+	var root, second yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	err := dec.Decode(&root)
+	if err == nil {
+		err = dec.Decode(&second)
+	}
+	d.places[path] = d.at(&yaml.Node{Line: 1, Column: 1})
+	switch {
+	case err == nil:
+		d.fault(&second, path, "a second document begins here: expected one")
+	case !errors.Is(err, io.EOF):
+		d.syntaxError(path, err)
+		return d
+	}
+	if len(root.Content) > 0 {
+		d.places[path] = d.at(root.Content[0])
+		d.root = d.value(root.Content[0], path, 0)
+	}
+	return d
+}
+
+// syntaxError takes the line out of the parser's message; it has no column.
+func (d *document) syntaxError(path string, err error) {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	n := &yaml.Node{Line: 1, Column: 1}
+	if m := regexp.MustCompile(`^(?:.*?)line (\d+)(?:, column \d+)?: `).FindStringSubmatch(text); m != nil {
+		n.Line, _ = strconv.Atoi(m[1])
+		text = text[len(m[0]):]
+	}
+	d.fault(n, path, "not valid YAML: "+text)
+}
+
+func (d *document) at(n *yaml.Node) Place {
+	p := Place{Source: d.name, Line: n.Line, Col: n.Column}
+	if d.fixed != nil {
+		p = *d.fixed
+	}
+	p.section = n.Kind == yaml.MappingNode
+	return p
+}
+
+func (d *document) fault(n *yaml.Node, path, text string) {
+	p := d.at(n)
+	p.section = false
+	d.errs = append(d.errs, Error{p, option.Fault{Path: path, Text: text}})
+}
+
+// full reports whether the document has grown past its bounds; the first to
+// ask leaves a fault.
+func (d *document) full(n *yaml.Node, path string, depth int) bool {
+	was := d.weight
+	d.weight += nodeWeight + len(path)
+	switch {
+	case was > maxWeight:
+		return true
+	case d.weight > maxWeight:
+		d.fault(n, "", "the document is too large with its aliases expanded")
+		return true
+	case depth > maxDepth:
+		d.fault(n, "", fmt.Sprintf("more than %d levels deep", maxDepth))
+		return true
+	}
+	return false
+}
+
+func (d *document) value(n *yaml.Node, path string, depth int) any {
+	if d.full(n, path, depth) {
+		return nil
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		if d.open[n.Alias] {
+			d.fault(n, path, fmt.Sprintf("*%s stands inside of what it names", n.Value))
+			return nil
+		}
+		d.open[n.Alias] = true
+		defer delete(d.open, n.Alias)
+		return d.value(n.Alias, path, depth+1)
+	case yaml.MappingNode:
+		return d.mapping(n, path, depth)
+	case yaml.SequenceNode:
+		list := make([]any, len(n.Content))
+		for i, item := range n.Content {
+			at := path + "[" + strconv.Itoa(i) + "]"
+			list[i] = d.value(item, at, depth+1)
+			d.place(at, item, item)
+		}
+		return list
+	}
+	return d.scalar(n, path)
+}
+
+// place notes where a key or an item stands, and whether its value is a mapping.
+func (d *document) place(path string, key, value *yaml.Node) {
+	p := d.at(key)
+	for i := 0; value.Kind == yaml.AliasNode && i < maxDepth; i++ {
+		value = value.Alias
+	}
+	p.section = value.Kind == yaml.MappingNode
+	d.places[path] = p
+}
+
+func (d *document) scalar(n *yaml.Node, path string) any {
+	switch tag := n.ShortTag(); tag {
+	case "!!null":
+		return nil
+	case "!!int", "!!float", "!!bool":
+		return plain(n.Value)
+	case "!!str", "!!timestamp", "!!merge":
+		return n.Value
+	default:
+		d.fault(n, path, fmt.Sprintf("the tag %s is not known here", tag))
+	}
+	return nil
+}

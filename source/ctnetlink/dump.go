@@ -1,0 +1,188 @@
+package ctnetlink
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// dumpSlots is the size of the batches in which a dump is handed on.
+const dumpSlots = 256
+
+// ErrInterrupted is told when the kernel said that the table changed under a
+// dump (NLM_F_DUMP_INTR): rows may be missing or doubled. The dump went on to
+// its end.
+var ErrInterrupted = errors.New("the table changed while it was dumped")
+
+// DumpOptions narrows a dump or gives it an effect. The kernel's filters are
+// help, not proof: a kernel that predates one ignores it silently, so whoever
+// filters looks at the rows again. There is none for addresses, because the
+// kernel's (CTA_FILTER) is inverted for IPv6.
+type DumpOptions struct {
+	Family flow.Family // 0 is both
+
+	Zero        bool // set the counters to zero as they are read (GET_CTRZERO); conntrack only
+	Dying       bool // entries whose DESTROY event awaits delivery; conntrack only
+	Unconfirmed bool // entries whose first packet is under way; empty since Linux 5.19; conntrack only
+
+	Mark   *Masked // CTA_MARK and CTA_MARK_MASK
+	Status *Masked // CTA_STATUS and CTA_STATUS_MASK
+	Zone   *uint16 // CTA_ZONE; 0 is the default zone only
+}
+
+// Masked is a value of which the bits in Mask count.
+type Masked struct{ Value, Mask uint32 }
+
+// Dump reads a table and calls fn with batches of its rows (TypeDump) as they
+// come; the table is never held in memory. A batch is fn's until fn returns.
+// Count is the number of rows handed to fn, also with an error. A dump is no
+// snapshot: what changes under it may be missing or there twice, mostly
+// without an ErrInterrupted. ctx ends it between reads.
+//
+// A zeroing dump that ends with an error has set some counters to zero.
+func (c *Conn) Dump(ctx context.Context, table flow.Table, o DumpOptions, fn func(*flow.Batch) error) (count uint64, err error) {
+	q, err := o.request(table)
+	if err != nil {
+		return 0, err
+	}
+	sock, err := c.open(q)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, sock.close()) }()
+	if err := sock.send(q); err != nil {
+		return 0, err
+	}
+	d := dump{table: table, fn: fn, batch: flow.NewBatch(dumpSlots)}
+	err = d.run(ctx, sock, q)
+	return d.count, err
+}
+
+// open opens a socket for one dump.
+func (c *Conn) open(q *request) (*requester, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sock == nil {
+		return nil, q.fail(os.ErrClosed)
+	}
+	return newRequester(c.ns)
+}
+
+// dump is a dump under way.
+type dump struct {
+	table       flow.Table
+	fn          func(*flow.Batch) error
+	batch       *flow.Batch
+	dec         decoder
+	count       uint64
+	interrupted bool
+}
+
+func (d *dump) run(ctx context.Context, sock *requester, q *request) error {
+	for {
+		m, err := sock.receive(ctx, q)
+		if err != nil {
+			return errors.Join(err, d.flush())
+		}
+		d.interrupted = d.interrupted || m.flags&unix.NLM_F_DUMP_INTR != 0
+		switch m.kind {
+		case unix.NLMSG_ERROR, unix.NLMSG_DONE:
+			return d.end(q, q.verdict(&m))
+		}
+		if err := d.row(q, &m); err != nil {
+			return err
+		}
+	}
+}
+
+// row decodes a row, after the batch is handed on if it is full.
+func (d *dump) row(q *request, m *message) error {
+	if m.subsystem() != q.subsystem || m.operation() != msgCtNew { // msgExpNew is the same
+		return nil
+	}
+	if d.batch.Free() == 0 {
+		if err := d.flush(); err != nil {
+			return err
+		}
+	}
+	if err := d.dec.entry(d.batch, m, d.table, flow.TypeDump); err != nil {
+		return errors.Join(q.fail(err), d.flush())
+	}
+	return nil
+}
+
+// flush hands the batch on. What fn refuses does not count.
+func (d *dump) flush() error {
+	if d.batch.Len() == 0 {
+		return nil
+	}
+	n := d.batch.Len()
+	if err := d.fn(d.batch); err != nil {
+		d.batch.Reset()
+		return err
+	}
+	d.count += uint64(n)
+	d.batch.Reset()
+	return nil
+}
+
+func (d *dump) end(q *request, err error) error {
+	if err == nil && d.interrupted {
+		err = q.fail(ErrInterrupted)
+	}
+	return errors.Join(err, d.flush())
+}
+
+// request turns the options into a message.
+func (o *DumpOptions) request(table flow.Table) (*request, error) {
+	q := &request{op: "dump", subject: table.String(), flags: unix.NLM_F_DUMP, family: byte(o.Family), attrs: o.filter}
+	switch table {
+	case flow.TableConntrack:
+		q.subsystem, q.operation = unix.NFNL_SUBSYS_CTNETLINK, o.operation()
+	case flow.TableExpect:
+		q.subsystem, q.operation = unix.NFNL_SUBSYS_CTNETLINK_EXP, msgExpGet
+		if *o != (DumpOptions{Family: o.Family}) {
+			return nil, q.fail(errors.New("the expect table has no option but the family"))
+		}
+	default:
+		return nil, q.fail(errors.New("no such table"))
+	}
+	if q.operation == 0 {
+		return nil, q.fail(errors.New("zero, dying and unconfirmed exclude one another"))
+	}
+	return q, nil
+}
+
+// operation is the message that asks for the dump, or 0 if the options
+// contradict one another.
+func (o *DumpOptions) operation() uint16 {
+	switch [3]bool{o.Zero, o.Dying, o.Unconfirmed} {
+	case [3]bool{}:
+		return msgCtGet
+	case [3]bool{0: true}:
+		return msgCtGetCtrZero
+	case [3]bool{1: true}:
+		return msgCtGetDying
+	case [3]bool{2: true}:
+		return msgCtGetUnconfirm
+	}
+	return 0
+}
+
+func (o *DumpOptions) filter(w *writer) {
+	if o.Mark != nil {
+		w.put32(ctaMark, o.Mark.Value)
+		w.put32(ctaMarkMask, o.Mark.Mask)
+	}
+	if o.Status != nil {
+		w.put32(ctaStatus, o.Status.Value)
+		w.put32(ctaStatusMask, o.Status.Mask)
+	}
+	if o.Zone != nil {
+		w.put16(ctaZone, *o.Zone)
+	}
+}

@@ -1,0 +1,92 @@
+package ctnetlink
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// Key names an entry of the conntrack table: a tuple in full, and the zone.
+type Key struct {
+	Tuple flow.Tuple
+	Reply bool    // Tuple is the reply direction
+	Zone  uint16  // 0 is the default zone
+	ID    *uint32 // CTA_ID that the entry must have too; nil is any
+}
+
+// errKey is why a key was refused. A DELETE without a tuple would empty the
+// whole table, and half a tuple names something else than it seems to.
+var errKey = errors.New("key: expected both addresses, of one family, and the protocol")
+
+// check refuses a key that the kernel would misread.
+func (k *Key) check() error {
+	if !k.Tuple.Got(flow.HasAddrs | flow.HasProto) {
+		return errKey
+	}
+	if k.Tuple.Family != flow.IPv4 && k.Tuple.Family != flow.IPv6 {
+		return errKey
+	}
+	return nil
+}
+
+func (k *Key) write(w *writer) {
+	kind := uint16(ctaTupleOrig)
+	if k.Reply {
+		kind = ctaTupleReply
+	}
+	w.putTuple(kind, &k.Tuple)
+	if k.Zone != 0 {
+		w.put16(ctaZone, k.Zone)
+	}
+	if k.ID != nil {
+		w.put32(ctaID, *k.ID)
+	}
+}
+
+// request makes a request about the entry.
+func (k *Key) request(op string, operation uint16) (*request, error) {
+	q := &request{
+		op: op, subject: "conntrack entry", subsystem: unix.NFNL_SUBSYS_CTNETLINK, operation: operation,
+		family: byte(k.Tuple.Family), attrs: k.write,
+	}
+	if err := k.check(); err != nil {
+		return nil, q.fail(err)
+	}
+	return q, nil
+}
+
+// Get reads one entry into the next slot of b (TypeDump), which must have one.
+// The error is unix.ENOENT when there is no such entry.
+func (c *Conn) Get(ctx context.Context, k Key, b *flow.Batch) error {
+	q, err := k.request("get", msgCtGet)
+	if err != nil {
+		return err
+	}
+	if b.Free() == 0 {
+		return q.fail(errFull)
+	}
+	found := false
+	err = c.do(ctx, q, func(m *message) error {
+		if found || m.operation() != msgCtNew {
+			return nil
+		}
+		found = true
+		return c.dec.entry(b, m, flow.TableConntrack, flow.TypeDump)
+	})
+	if err == nil && !found {
+		return q.fail(unix.ENOENT)
+	}
+	return err
+}
+
+// Delete removes one entry. The error is unix.ENOENT when there is no such entry.
+func (c *Conn) Delete(ctx context.Context, k Key) error {
+	q, err := k.request("delete", msgCtDelete)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, q, nil)
+}

@@ -1,0 +1,113 @@
+package ctnetlink
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ctferry/ctferry/internal/testnet"
+)
+
+func TestWait(t *testing.T) {
+	ns := testnet.New(t)
+	l := listen(t, ns, Config{Groups: ConntrackNew})
+	if ready, err := l.Wait(0); ready || err != nil {
+		t.Errorf("nothing is waiting: %v, %v", ready, err)
+	}
+	start := time.Now()
+	if ready, err := l.Wait(30 * time.Millisecond); ready || err != nil || time.Since(start) < 30*time.Millisecond {
+		t.Errorf("timeout: %v, %v after %v", ready, err, time.Since(start))
+	}
+	churn(t, testnet.Churn{NS: ns, Entries: 1})
+	if ready, err := l.Wait(-1); !ready || err != nil {
+		t.Errorf("an event is waiting: %v, %v", ready, err)
+	}
+	drain(t, l, none)
+}
+
+func TestInterrupt(t *testing.T) {
+	ns := testnet.New(t)
+	l := listen(t, ns, Config{Groups: ConntrackNew})
+	waited := make(chan time.Duration)
+	go func() {
+		start := time.Now()
+		if ready, err := l.Wait(10 * time.Second); ready || err != nil {
+			t.Errorf("interrupted: %v, %v", ready, err)
+		}
+		waited <- time.Since(start)
+	}()
+	time.Sleep(50 * time.Millisecond)
+	l.Interrupt()
+	if d := <-waited; d > 5*time.Second {
+		t.Errorf("the wait took %v", d)
+	}
+	// An interrupt that comes first ends the next wait, and only that.
+	l.Interrupt()
+	l.Interrupt()
+	start := time.Now()
+	if ready, err := l.Wait(10 * time.Second); ready || err != nil || time.Since(start) > 5*time.Second {
+		t.Errorf("interrupted before: %v, %v after %v", ready, err, time.Since(start))
+	}
+	start = time.Now()
+	if _, err := l.Wait(20 * time.Millisecond); err != nil || time.Since(start) < 20*time.Millisecond {
+		t.Errorf("the interrupt is still there: %v after %v", err, time.Since(start))
+	}
+}
+
+func TestMilliseconds(t *testing.T) {
+	for d, want := range map[time.Duration]int{
+		-1: -1, 0: 0, 1: 1, time.Millisecond: 1, time.Millisecond + 1: 2, 1 << 62: 1<<31 - 1,
+	} {
+		if got := milliseconds(d); got != want {
+			t.Errorf("%v: %d, want %d", d, got, want)
+		}
+	}
+}
+
+// TestOutOfPoller proves that the runtime's poller does not watch the socket: its
+// epoll instance would be listed among those that do.
+func TestOutOfPoller(t *testing.T) {
+	ns := testnet.New(t)
+	l := listen(t, ns, Config{Groups: ConntrackNew})
+	watched := watchedBy(t, l.recv.descriptor())
+	if len(watched) != 0 {
+		t.Errorf("epoll instances that watch the socket: %v", watched)
+	}
+	if fl, err := unix.FcntlInt(uintptr(l.recv.descriptor()), unix.F_GETFD, 0); err != nil || fl&unix.FD_CLOEXEC == 0 {
+		t.Errorf("the descriptor is inherited by children: %v, %v", fl, err)
+	}
+}
+
+// watchedBy lists this process's epoll instances that watch a socket, by its inode.
+func watchedBy(t *testing.T, fd int) (watchers []string) {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("/proc/self/fdinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	polls := 0
+	for _, e := range entries {
+		text, err := os.ReadFile("/proc/self/fdinfo/" + e.Name())
+		if err != nil {
+			continue // closed meanwhile: the directory's own descriptor
+		}
+		if strings.Contains(string(text), "tfd:") {
+			polls++
+		}
+		if strings.Contains(string(text), fmt.Sprintf(" ino:%x ", st.Ino)) {
+			watchers = append(watchers, e.Name())
+		}
+	}
+	if polls == 0 {
+		t.Fatal("no epoll instance found at all: the test looks at the wrong place")
+	}
+	return watchers
+}

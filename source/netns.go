@@ -1,0 +1,121 @@
+package source
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// netnsDir is where ip-netns(8) keeps its names.
+const netnsDir = "/run/netns"
+
+// scanInterval is how often namespaces are looked for.
+const scanInterval = 2 * time.Second
+
+// namespace is one to read: its own when name and path are empty.
+type namespace struct {
+	name, path string
+	inode      uint64 // a name that is made anew is another namespace
+}
+
+// String is the namespace's name in logs and gap records.
+func (n namespace) String() string {
+	if n.name == "" {
+		return "host"
+	}
+	return n.name
+}
+
+// scan opens sockets in namespaces that are new and stops those whose
+// namespace is gone: a socket would keep it alive.
+func (s *Source) scan(start func(*socket)) {
+	found := findNamespaces(netnsDir, s.cfg.NetNS)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sock := range s.sockets[1:] {
+		if _, ok := found[sock.ns]; ok {
+			delete(found, sock.ns)
+			continue
+		}
+		sock.stop() // finish takes it out, once it is drained
+	}
+	for ns := range found {
+		sock, err := s.openSocket(ns)
+		if err != nil {
+			s.log.Error("cannot read network namespace", "netns", ns.name, "err", err)
+			continue
+		}
+		s.sockets = append(s.sockets, sock)
+		start(sock)
+		s.log.Info("network namespace opened", "netns", ns.name)
+	}
+}
+
+// finish closes a socket whose namespace is gone and keeps its account.
+func (s *Source) finish(sock *socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.sockets, sock)
+	if i <= 0 || !sock.stopped {
+		return
+	}
+	s.sockets = slices.Delete(s.sockets, i, i+1)
+	if err := sock.listener.Close(); err != nil {
+		s.log.Error("cannot close event socket", "netns", sock.ns.String(), "err", err)
+	}
+	s.retired = addBooks(s.retired, sock.books)
+	s.log.Info("network namespace closed", "netns", sock.ns.String())
+}
+
+// maxRetired bounds how many names of namespaces that are gone keep an account of their own.
+const maxRetired = 64
+
+// addBooks adds an account to that of the same name, so that namespaces which
+// come and go under one name need no more room than one.
+func addBooks(all []flow.SocketBooks, b flow.SocketBooks) []flow.SocketBooks {
+	b.Buffer, b.Queued = 0, 0
+	i := slices.IndexFunc(all, func(o flow.SocketBooks) bool { return o.NetNS == b.NetNS })
+	if i < 0 && len(all) < maxRetired {
+		return append(all, b)
+	}
+	if i < 0 { // the last account stands for all others
+		i = len(all) - 1
+		all[i].NetNS = "*"
+	}
+	sum := &all[i]
+	sum.Offered += b.Offered
+	sum.Received += b.Received
+	sum.Lost += b.Lost
+	sum.Emitted += b.Emitted
+	sum.Excluded += b.Excluded
+	sum.Malformed += b.Malformed
+	sum.Foreign += b.Foreign
+	sum.Growths += b.Growths
+	sum.LastSeq = max(sum.LastSeq, b.LastSeq)
+	return all
+}
+
+// findNamespaces matches the patterns against the folder's files.
+func findNamespaces(dir string, patterns []string) map[namespace]struct{} {
+	found := map[namespace]struct{}{}
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			continue // Validate has refused it
+		}
+		for _, path := range paths {
+			info, err := os.Stat(path)
+			if err != nil {
+				continue
+			}
+			if st, ok := info.Sys().(*syscall.Stat_t); ok {
+				found[namespace{filepath.Base(path), path, st.Ino}] = struct{}{}
+			}
+		}
+	}
+	return found
+}

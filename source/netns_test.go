@@ -1,0 +1,84 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/ctferry/ctferry/internal/testnet"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// TestNamespacesComeAndGo follows a glob: a namespace that appears is read
+// under its name, one that goes is let go, and its account stays.
+func TestNamespacesComeAndGo(t *testing.T) {
+	own := tracked(t)
+	cfg := small()
+	prefix := fmt.Sprintf("ctferry-test-%d-", os.Getpid())
+	cfg.NetNS = []string{prefix + "*"}
+	out := &keeper{}
+	s := start(t, own, cfg, out)
+	other := named(t, prefix+"a")
+	eventually(t, "the namespace's socket", func() bool { return len(s.Books()) == 2 })
+	for _, ns := range []*testnet.Namespace{own, other} {
+		if _, err := (testnet.Churn{NS: ns, Entries: 50}).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "both namespaces' events", func() bool { return len(out.of(flow.TypeDestroy)) == 100 })
+	ids := map[string]map[uint64]bool{"": {}, prefix + "a": {}}
+	for _, r := range out.of(flow.TypeNew) {
+		ids[r.netns][r.flowID] = true
+	}
+	for id := range ids[""] {
+		if ids[prefix+"a"][id] {
+			t.Errorf("flow id %x is the same in two namespaces", id)
+		}
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the socket to close", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.sockets) == 1 && len(s.retired) == 1
+	})
+	if b := s.Books()[1]; b.NetNS != prefix+"a" || b.Received != 100 || !b.Balanced() {
+		t.Errorf("account of the namespace that is gone: %+v", b)
+	}
+	checkSequence(t, out)
+}
+
+// named makes a namespace that the test itself closes.
+func named(t *testing.T, name string) *testnet.Namespace {
+	t.Helper()
+	ns, err := testnet.Create()
+	if err != nil {
+		testnet.Unavailable(t, "a network namespace: %v", err)
+	}
+	if err := errors.Join(ns.Up(), ns.Record(), ns.Bind(name)); err != nil {
+		testnet.Unavailable(t, "a named network namespace: %v", err)
+	}
+	return ns
+}
+
+func TestRetiredAccountsAreBounded(t *testing.T) {
+	var all []flow.SocketBooks
+	for i := range 10 * maxRetired {
+		all = addBooks(all, flow.SocketBooks{NetNS: fmt.Sprint(i), Received: 1, Offered: 1, Emitted: 1})
+	}
+	if len(all) != maxRetired {
+		t.Errorf("%d accounts: expected at most %d", len(all), maxRetired)
+	}
+	var sum uint64
+	for i := range all {
+		if !all[i].Balanced() {
+			t.Errorf("%+v does not balance", all[i])
+		}
+		sum += all[i].Received
+	}
+	if sum != 10*maxRetired {
+		t.Errorf("sum %d: expected %d", sum, 10*maxRetired)
+	}
+}

@@ -1,0 +1,196 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ctferry/ctferry/source/ctnetlink"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// A Taker takes batches of events. It is never called by two goroutines at
+// once and must not wait: the reader stands still while it runs. The batch is
+// the caller's again when Take returns. What it answers is how full the
+// fullest queue behind it is, 0 to 1: the event reader does not care, a dump
+// slows down.
+type Taker interface {
+	Take(b *flow.Batch) (fill float64)
+}
+
+// Identity is who reads.
+type Identity struct {
+	Node    string
+	Meta    []flow.Pair // sorted by key
+	BootID  [16]byte
+	Run     [16]byte
+	Version string
+}
+
+// Source reads the kernel's events and dumps and hands them on, stamped and in
+// order. Run may be called once.
+type Source struct {
+	cfg   Config
+	id    Identity
+	out   Taker
+	log   *slog.Logger
+	begun time.Time
+	names *labelNames
+	procs *progNames
+	clock *clock
+
+	// mu serialises what is handed on, so that sequence numbers rise in the
+	// order of delivery, and guards everything below.
+	mu      sync.Mutex
+	seq     uint64
+	groups  flow.Types
+	sockets []*socket
+	retired []flow.SocketBooks // accounts of sockets whose namespace is gone
+	notes   *flow.Batch        // for gap and status records
+}
+
+// New opens the event socket of the service's own namespace; events is what
+// the sinks together want. Other namespaces are opened by Run, because they
+// come and go.
+func New(cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
+	return newIn(namespace{}, cfg, id, events, out, log)
+}
+
+// newIn is New with another namespace in the place of the service's own.
+func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
+	s := &Source{
+		cfg: cfg, id: id, out: out, log: log, begun: time.Now(), groups: events & cfg.Events,
+		names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4),
+	}
+	sock, err := s.openSocket(own)
+	if err != nil {
+		return nil, err
+	}
+	s.sockets = []*socket{sock}
+	return s, nil
+}
+
+// Run reads until ctx ends, then leaves the kernel's groups, hands on what was
+// still queued, and returns nil. Any other end is an error.
+func (s *Source) Run(ctx context.Context) error {
+	s.Status("start")
+	var readers sync.WaitGroup
+	failed := make(chan error, 1)
+	start := func(sock *socket) {
+		readers.Go(func() {
+			if err := sock.run(ctx); err != nil {
+				s.fail(sock, err, failed)
+			}
+			s.finish(sock)
+		})
+	}
+	start(s.sockets[0])
+	err := s.tick(ctx, start, failed)
+	s.interrupt()
+	readers.Wait() // each has left its groups and drained: the accounts are whole
+	s.Status("stop")
+	return errors.Join(err, s.close())
+}
+
+// fail ends the run if the service's own socket is broken; another namespace's
+// is closed, and opened again by the next scan.
+func (s *Source) fail(sock *socket, err error, failed chan<- error) {
+	if sock.ns.name != "" {
+		s.log.Error("cannot read network namespace", "netns", sock.ns.name, "err", err)
+		s.mu.Lock()
+		sock.stop()
+		s.mu.Unlock()
+		return
+	}
+	select {
+	case failed <- err:
+	default:
+	}
+}
+
+// tick does what time brings: status records, and namespaces that come and go.
+func (s *Source) tick(ctx context.Context, start func(*socket), failed <-chan error) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	lastStatus, lastScan := time.Now(), time.Time{}
+	for {
+		if len(s.cfg.NetNS) > 0 && time.Since(lastScan) >= scanInterval {
+			s.scan(start)
+			lastScan = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case <-second.C:
+		}
+		s.clock.tick()
+		if time.Since(lastStatus) >= statusInterval {
+			s.Status("interval")
+			lastStatus = time.Now()
+		}
+	}
+}
+
+// statusInterval is how often every sink is told the books.
+const statusInterval = time.Minute
+
+func (s *Source) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sock := range s.sockets {
+		sock.stop()
+	}
+}
+
+func (s *Source) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, sock := range s.sockets {
+		errs = append(errs, sock.listener.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Wants changes which of the kernel's events are asked for, after a reload.
+func (s *Source) Wants(events flow.Types) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	groups := events & s.cfg.Events
+	for _, sock := range s.sockets {
+		if err := sock.listener.SetGroups(s.groupsOf(groups)); err != nil {
+			return fmt.Errorf("source: %s: %w", sock.ns, err)
+		}
+	}
+	s.groups = groups
+	return nil
+}
+
+// groupsOf turns record types into the kernel's groups, table by table.
+func (s *Source) groupsOf(events flow.Types) ctnetlink.Groups {
+	var groups ctnetlink.Groups
+	for _, table := range s.cfg.Tables {
+		groups |= ctnetlink.GroupsOf(table, events)
+	}
+	return groups
+}
+
+// Books gives every socket's account; it balances at every moment.
+func (s *Source) Books() []flow.SocketBooks {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.books()
+}
+
+func (s *Source) books() []flow.SocketBooks {
+	var books []flow.SocketBooks
+	for _, sock := range s.sockets {
+		books = append(books, sock.books)
+	}
+	return append(books, s.retired...)
+}

@@ -1,0 +1,118 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ctferry/ctferry/source/ctnetlink"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// Status hands on a status record: the agent's state and every account, so
+// that a consumer can tell a quiet network from a loss.
+func (s *Source) Status(reason string) {
+	agent := s.agent(reason)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	agent.Sockets = s.books()
+	agent.LastSeq = s.seq
+	e := s.note(flow.TypeStatus)
+	e.Agent = agent
+	e.Origin = s.sockets[0].origin
+	s.stamp(s.notes, time.Now().UnixNano())
+	s.out.Take(s.notes)
+}
+
+// agent gathers what can be gathered without holding up the readers.
+func (s *Source) agent(reason string) *flow.Agent {
+	sys, err := ctnetlink.ReadSysctls(s.own().path)
+	if err != nil {
+		s.log.Debug("cannot read every setting", "err", err)
+	}
+	a := &flow.Agent{
+		Reason: reason, Version: s.id.Version, Kernel: kernelRelease(), Uptime: int64(time.Since(s.begun)),
+		Acct: sys.Acct, Stamps: sys.Timestamp, Events: sys.Events, Clock: s.clock.state(), Tables: s.tableFill(),
+	}
+	a.Warnings = warnings(a, int(s.cfg.Buffer), s.Books())
+	return a
+}
+
+// own is the service's own namespace; its socket stays for the whole run.
+func (s *Source) own() namespace { return s.sockets[0].ns }
+
+func kernelRelease() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// tableFill asks each namespace how full its table is; one that does not
+// answer is left out.
+func (s *Source) tableFill() []flow.TableFill {
+	s.mu.Lock()
+	spaces := make([]namespace, len(s.sockets))
+	for i, sock := range s.sockets {
+		spaces[i] = sock.ns
+	}
+	s.mu.Unlock()
+	var fills []flow.TableFill
+	for _, ns := range spaces {
+		if fill, err := readFill(ns); err == nil {
+			fills = append(fills, fill)
+		}
+	}
+	return fills
+}
+
+// fillPatience bounds the wait for the kernel's answer.
+const fillPatience = time.Second
+
+func readFill(ns namespace) (flow.TableFill, error) {
+	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: ns.path})
+	if err != nil {
+		return flow.TableFill{}, err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), fillPatience)
+	defer cancel()
+	fill, err := conn.Stats(ctx)
+	fill.NetNS = ns.name
+	return fill, err
+}
+
+// warnings says what makes records poorer or fewer than they could be, each
+// with what would mend it.
+func warnings(a *flow.Agent, asked int, books []flow.SocketBooks) []string {
+	var w []string
+	is := func(p *int64, v int64) bool { return p != nil && *p == v }
+	if is(a.Events, 0) {
+		w = append(w, "the kernel sends no events: sysctl -w net.netfilter.nf_conntrack_events=1")
+	}
+	if is(a.Events, 2) {
+		w = append(w, "flows older than the first listener send no events: sysctl -w net.netfilter.nf_conntrack_events=1")
+	}
+	if is(a.Acct, 0) {
+		w = append(w, "new flows have no packet and byte counters: sysctl -w net.netfilter.nf_conntrack_acct=1")
+	}
+	if is(a.Stamps, 0) {
+		w = append(w, "new flows have no start and stop times: sysctl -w net.netfilter.nf_conntrack_timestamp=1")
+	}
+	for _, b := range books {
+		if b.Buffer != 0 && b.Buffer < uint64(asked) {
+			w = append(w, fmt.Sprintf("receive buffer is %d of %d bytes: sysctl -w net.core.rmem_max=%d", b.Buffer, asked, asked/2))
+			break
+		}
+	}
+	for _, t := range a.Tables {
+		if t.Max > 0 && uint64(t.Entries)*10 >= uint64(t.Max)*8 {
+			w = append(w, fmt.Sprintf("conntrack table is %d%% full: sysctl -w net.netfilter.nf_conntrack_max=%d",
+				uint64(t.Entries)*100/uint64(t.Max), uint64(t.Max)*2))
+		}
+	}
+	return w
+}
