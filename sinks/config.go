@@ -62,8 +62,9 @@ type Matcher interface {
 	Match(*flow.Event) bool
 }
 
-// Event is a record type that a sink can ask for.
-type Event flow.Type
+// Event is a record type that a sink can ask for. It is wider than a flow.Type
+// because decoders take a list of what is as narrow for bytes.
+type Event uint16
 
 // UnmarshalText reads new, update, destroy, dump or interim.
 func (e *Event) UnmarshalText(text []byte) error {

@@ -167,3 +167,50 @@ func TestFileReadOnly(t *testing.T) {
 		t.Errorf("%d records", len(got))
 	}
 }
+
+// TestFileLosesItsDescriptor breaks the open file under the sink, so that
+// neither writing nor taking back works: the next write opens it anew.
+func TestFileLosesItsDescriptor(t *testing.T) {
+	for _, policy := range []FileFsync{FsyncNone, FsyncBatch} {
+		dir := t.TempDir()
+		s := fileFor(t, dir, "f", "json", func(o *FileOptions) { o.Fsync = policy })
+		mustOpen(t, s)
+		mustWrite(t, s, 1, 2)
+		must(t, s.file.Close())
+		b := batchFrom(3, 4)
+		err := s.Write(context.Background(), b)
+		if class, _ := classOf(err); err == nil || class != Retry || b.done != nil {
+			t.Fatalf("%v, done %v", err, b.done)
+		}
+		must(t, s.Write(context.Background(), b))
+		if got := seqsIn(t, filepath.Join(dir, "f"), s.env.Format.Framing); !slices.Equal(got, upTo(4)) {
+			t.Errorf("%s: %v", policy, got)
+		}
+	}
+}
+
+// TestFileSyncFails has the disk refuse to sync (a descriptor that cannot be
+// synced stands in its place): nothing is acknowledged, nothing is doubled.
+func TestFileSyncFails(t *testing.T) {
+	dir := t.TempDir()
+	s := fileFor(t, dir, "f", "json", func(o *FileOptions) { o.Fsync = FsyncBatch })
+	mustOpen(t, s)
+	mustWrite(t, s, 1, 2)
+	p := filePass{s: s, b: batchFrom(3, 4)}
+	must(t, p.add(0))
+	must(t, p.flush(1))
+	must(t, s.file.Close())
+	if err := p.sync(); err == nil || p.b.done != nil || s.file != nil {
+		t.Fatalf("%v, done %v", err, p.b.done)
+	}
+}
+
+// TestOutletReopen reaches the file through the outlet, and is nothing to a sink without one.
+func TestOutletReopen(t *testing.T) {
+	s := fileFor(t, t.TempDir(), "f", "json", nil)
+	outletFor(t, "f", s, nil).Reopen()
+	if !s.reopen.Load() {
+		t.Error("the sink was not told")
+	}
+	outletFor(t, "s", &script{}, nil).Reopen()
+}

@@ -131,7 +131,8 @@ func (s *fileSink) excess(files []rotated, live int64, now time.Time) []rotated 
 	return nil
 }
 
-// remove deletes a file unless somebody holds it.
+// remove deletes a file unless somebody holds it, and the directories that are
+// then empty: a path that begins with the day would leave one every day.
 func remove(root *os.Root, f rotated) error {
 	file, err := root.Open(f.name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -143,7 +144,15 @@ func remove(root *os.Root, f rotated) error {
 	if err := claim(root, file, f.name); err != nil {
 		return err
 	}
-	return root.Remove(f.name)
+	if err := root.Remove(f.name); err != nil {
+		return err
+	}
+	for dir := path.Dir(f.name); dir != "."; dir = path.Dir(dir) {
+		if root.Remove(dir) != nil {
+			break // not empty
+		}
+	}
+	return nil
 }
 
 // list finds the rotated files: exactly what this sink's path can become, and
@@ -151,23 +160,10 @@ func remove(root *os.Root, f rotated) error {
 func (s *fileSink) list(root *os.Root) ([]rotated, error) {
 	dirs := []string{"."}
 	for i := range len(s.path.elements) - 1 {
-		re, err := regexp.Compile("^" + s.path.pattern(i) + "$")
-		if err != nil {
-			return nil, fmt.Errorf("list rotated files: %w", err)
+		var err error
+		if dirs, err = s.descend(root, dirs, i); err != nil {
+			return nil, err
 		}
-		var below []string
-		for _, dir := range dirs {
-			entries, err := readDir(root, dir)
-			if err != nil {
-				return nil, err
-			}
-			for _, e := range entries {
-				if e.IsDir() && re.MatchString(e.Name()) {
-					below = append(below, path.Join(dir, e.Name()))
-				}
-			}
-		}
-		dirs = below
 	}
 	var files []rotated
 	for _, dir := range dirs {
@@ -178,6 +174,26 @@ func (s *fileSink) list(root *os.Root) ([]rotated, error) {
 		files = append(files, found...)
 	}
 	return files, nil
+}
+
+// descend finds the directories in dirs that element i of the path can be.
+func (s *fileSink) descend(root *os.Root, dirs []string, i int) (below []string, err error) {
+	re, err := regexp.Compile("^" + s.path.pattern(i) + "$")
+	if err != nil {
+		return nil, fmt.Errorf("list rotated files: %w", err)
+	}
+	for _, dir := range dirs {
+		entries, err := readDir(root, dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if e.IsDir() && re.MatchString(e.Name()) {
+				below = append(below, path.Join(dir, e.Name()))
+			}
+		}
+	}
+	return below, nil
 }
 
 func (s *fileSink) listDir(root *os.Root, dir string) ([]rotated, error) {

@@ -139,6 +139,37 @@ func TestFileRetention(t *testing.T) {
 	}
 }
 
+// TestFileRetentionInDirectories writes a file a day for ten days and keeps three;
+// what stands in other directories is nobody's business.
+func TestFileRetentionInDirectories(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		must(t, os.MkdirAll(filepath.Join(dir, "other/01"), 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, "other/01/f-01.jsonl"), []byte("x"), 0o600))
+		s := fileFor(t, dir, "%Y-%m/%d/f-%d.jsonl", "json", func(o *FileOptions) {
+			o.Rotate = FileRotate{Keep: 3, Compress: CompressZstd}
+		})
+		mustOpen(t, s)
+		for day := uint64(1); day <= 10; day++ {
+			mustWrite(t, s, day, day)
+			// Files have the real clock's times, the sink has the bubble's.
+			must(t, os.Chtimes(filepath.Join(dir, s.current()), time.Now(), time.Now()))
+			time.Sleep(24 * time.Hour)
+		}
+		must(t, s.tendRotated(context.Background(), time.Now()))
+		want := []string{
+			"2000-01/07/f-07.jsonl.zst", "2000-01/08/f-08.jsonl.zst", "2000-01/09/f-09.jsonl.zst", "2000-01/10/f-10.jsonl",
+			"other/01/f-01.jsonl",
+		}
+		if got := names(t, dir); !slices.Equal(got, want) {
+			t.Errorf("left %v\nexpected %v", got, want)
+		}
+		if days, err := os.ReadDir(filepath.Join(dir, "2000-01")); err != nil || len(days) != 4 {
+			t.Errorf("%d directories are left, %v", len(days), err)
+		}
+	})
+}
+
 // TestFileRetentionSparesWhatIsWritten: with a path of the hour of the day, the
 // live file looks like a rotated one, as does another sink's.
 func TestFileRetentionSparesWhatIsWritten(t *testing.T) {

@@ -382,3 +382,26 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// BenchmarkFile writes records of 700 bytes in batches as an outlet makes them.
+func BenchmarkFile(b *testing.B) {
+	s := fileFor(b, b.TempDir(), "f", "json", func(o *FileOptions) { o.Rotate.Keep = 1 })
+	mustOpen(b, s)
+	batch := batchFrom(1, 1300)
+	for i := range batch.Records {
+		batch.Records[i].Value = make([]byte, 700)
+	}
+	batch.done = make([]bool, len(batch.Records))
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		must(b, s.Write(context.Background(), batch))
+		n += len(batch.Records)
+		if s.size > 200<<20 {
+			b.StopTimer()
+			must(b, s.tendRotated(context.Background(), time.Now()))
+			b.StartTimer()
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+}
