@@ -19,8 +19,8 @@ type testMessage struct {
 	ms         int64
 }
 
-// build makes a batch of the messages and checks that sizeWith tells the truth.
-func build(tb testing.TB, codec kafkaCodec, p kafkaProducer, headers []byte, ms []testMessage) []byte {
+// buildBatch makes a batch of the messages and checks that sizeWith tells the truth.
+func buildBatch(tb testing.TB, codec kafkaCodec, p kafkaProducer, headers []byte, ms []testMessage) []byte {
 	tb.Helper()
 	var b kafkaBatch
 	b.reset()
@@ -57,12 +57,12 @@ func checkWithKafkaGo(tb testing.TB, wire []byte, p kafkaProducer, ms []testMess
 		if r.Offset != int64(i) || r.Time.UnixMilli() != m.ms {
 			tb.Fatalf("record %d: offset %d, time %d, want %d", i, r.Offset, r.Time.UnixMilli(), m.ms)
 		}
-		mustEqual(tb, i, "key", r.Key, m.key)
+		mustEqualBytes(tb, i, "key", r.Key, m.key)
 		value := m.value
 		if value == nil {
 			value = []byte{} // never null
 		}
-		mustEqual(tb, i, "value", r.Value, value)
+		mustEqualBytes(tb, i, "value", r.Value, value)
 		if len(r.Headers) != 2 || r.Headers[0].Key != kafkaContentType || r.Headers[1].Key != kafkaSchema {
 			tb.Fatalf("record %d: headers %v", i, r.Headers)
 		}
@@ -72,7 +72,7 @@ func checkWithKafkaGo(tb testing.TB, wire []byte, p kafkaProducer, ms []testMess
 	}
 }
 
-func mustEqual(tb testing.TB, i int, what string, r protocol.Bytes, want []byte) {
+func mustEqualBytes(tb testing.TB, i int, what string, r protocol.Bytes, want []byte) {
 	tb.Helper()
 	if (r == nil) != (want == nil) {
 		tb.Fatalf("record %d: %s null: %v, want %v", i, what, r == nil, want == nil)
@@ -134,7 +134,7 @@ func TestKafkaBatchReadsBack(t *testing.T) {
 	}
 	for _, name := range kafkaCompressions() {
 		for _, p := range []kafkaProducer{kafkaNoProducer(), {12345, 3, 1<<31 - 2}} {
-			wire := build(t, newKafkaCodec(name), p, headers, messages)
+			wire := buildBatch(t, newKafkaCodec(name), p, headers, messages)
 			checkWithKafkaGo(t, wire, p, messages)
 			if name == "none" {
 				checkWithKmsg(t, wire, messages)
@@ -180,7 +180,7 @@ func FuzzKafkaBatch(f *testing.F) {
 		}
 		p := kafkaProducer{int64(count), 1, int32(ms % (1 << 31))}
 		headers := appendKafkaHeaders(nil, "application/json", nil)
-		checkWithKafkaGo(t, build(t, newKafkaCodec(names[int(codec)%len(names)]), p, headers, messages), p, messages)
-		checkWithKmsg(t, build(t, newKafkaCodec("none"), p, headers, messages), messages)
+		checkWithKafkaGo(t, buildBatch(t, newKafkaCodec(names[int(codec)%len(names)]), p, headers, messages), p, messages)
+		checkWithKmsg(t, buildBatch(t, newKafkaCodec("none"), p, headers, messages), messages)
 	})
 }

@@ -43,7 +43,7 @@ func benchKafka(b *testing.B, brokers []string, compression string) {
 
 // benchRecords have flows enough for every partition.
 func benchRecords(n int) []Record {
-	rs := testRecords(0, n)
+	rs := kafkaRecords(0, n)
 	for i := range rs {
 		rs[i].FlowID = uint64(i) * 0x9e3779b97f4a7c15
 		rs[i].Value = append(rs[i].Value, make([]byte, 150)...)

@@ -11,20 +11,20 @@ import (
 	"testing"
 )
 
-// dropper stands before each broker and hands requests on. Of the next dropNext
+// kafkaDropper stands before each broker and hands requests on. Of the next dropNext
 // produce requests the answers are dropped together with the connection, after
 // the broker has done its work.
-type dropper struct {
+type kafkaDropper struct {
 	addrs    []string
 	dropNext atomic.Int32
 	dropped  atomic.Int32
 	ports    map[string]string // what a broker says of its address, and what clients shall read
 }
 
-// newDropper starts a front for each broker; they must be at 127.0.0.1.
-func newDropper(tb testing.TB, brokers []string) *dropper {
+// newKafkaDropper starts a front for each broker; they must be at 127.0.0.1.
+func newKafkaDropper(tb testing.TB, brokers []string) *kafkaDropper {
 	tb.Helper()
-	d := &dropper{ports: map[string]string{}}
+	d := &kafkaDropper{ports: map[string]string{}}
 	var listeners []net.Listener
 	for _, addr := range brokers {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,7 +62,7 @@ func asInMetadata(tb testing.TB, addr string) string {
 	return host + string(binary.BigEndian.AppendUint32(nil, uint32(n)))
 }
 
-func (d *dropper) accept(l net.Listener, addr string) {
+func (d *kafkaDropper) accept(l net.Listener, addr string) {
 	for {
 		client, err := l.Accept()
 		if err != nil {
@@ -78,20 +78,20 @@ func (d *dropper) accept(l net.Listener, addr string) {
 }
 
 // converse hands one request and its answer on after the other.
-func (d *dropper) converse(client, server net.Conn) {
+func (d *kafkaDropper) converse(client, server net.Conn) {
 	defer func() {
 		_ = client.Close()
 		_ = server.Close()
 	}()
 	for {
-		request, err := frame(client)
+		request, err := kafkaFrame(client)
 		if err != nil {
 			return
 		}
 		if _, err := server.Write(request); err != nil {
 			return
 		}
-		answer, err := frame(server)
+		answer, err := kafkaFrame(server)
 		if err != nil {
 			return
 		}
@@ -108,8 +108,8 @@ func (d *dropper) converse(client, server net.Conn) {
 	}
 }
 
-// frame reads one request or answer with the length before it.
-func frame(r io.Reader) ([]byte, error) {
+// kafkaFrame reads one request or answer with the length before it.
+func kafkaFrame(r io.Reader) ([]byte, error) {
 	b := make([]byte, 4)
 	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, err

@@ -49,9 +49,9 @@ func TestKafkaDelivers(t *testing.T) {
 		t.Run(compression, func(t *testing.T) {
 			c := startKfake(t, 3, 5)
 			k := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Compression = compression }, nil)
-			rs := testRecords(0, 2500)
+			rs := kafkaRecords(0, 2500)
 			for from := 0; from < len(rs); from += 500 {
-				if poison := ferry(t, k, rs[from:from+500]); poison != nil {
+				if poison := ferryKafka(t, k, rs[from:from+500]); poison != nil {
 					t.Fatal(poison)
 				}
 			}
@@ -71,11 +71,11 @@ func TestKafkaPassingErrors(t *testing.T) {
 		t.Run(e.Message, func(t *testing.T) {
 			c := startKfake(t, 2, 3)
 			k := openTestKafka(t, c.ListenAddrs(), nil, nil)
-			rs := testRecords(0, 900)
-			ferry(t, k, rs[:300])
+			rs := kafkaRecords(0, 900)
+			ferryKafka(t, k, rs[:300])
 			left := refuseProduce(c, 4, e, nil)
-			ferry(t, k, rs[300:600])
-			ferry(t, k, rs[600:])
+			ferryKafka(t, k, rs[300:600])
+			ferryKafka(t, k, rs[600:])
 			if left.Load() >= 0 {
 				t.Error("the fault was not met")
 			}
@@ -87,12 +87,18 @@ func TestKafkaPassingErrors(t *testing.T) {
 func TestKafkaLeaderMoves(t *testing.T) {
 	c := startKfake(t, 3, 4)
 	k := openTestKafka(t, c.ListenAddrs(), nil, nil)
-	rs := testRecords(0, 2000)
+	var requests atomic.Int32
+	c.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		requests.Add(1)
+		return nil, nil, false
+	})
+	rs := kafkaRecords(0, 2000)
 	for i := range 10 {
-		began := time.Now()
-		ferry(t, k, rs[i*200:(i+1)*200])
-		if took := time.Since(began); took > 500*time.Millisecond {
-			t.Errorf("round %d took %v: a moved leader must be looked up at once", i, took)
+		requests.Store(0)
+		ferryKafka(t, k, rs[i*200:(i+1)*200])
+		if n := requests.Load(); n > 8 {
+			t.Errorf("round %d: %d requests to 4 partitions: a moved leader must be looked up at once", i, n)
 		}
 		for p := range int32(4) {
 			if err := c.MoveTopicPartition(kafkaTestTopic, p, (c.LeaderFor(kafkaTestTopic, p)+1)%3); err != nil {
@@ -106,12 +112,12 @@ func TestKafkaLeaderMoves(t *testing.T) {
 // The broker writes the batch and drops the connection instead of answering.
 func TestKafkaLostAnswers(t *testing.T) {
 	c := startKfake(t, 2, 3)
-	front := newDropper(t, c.ListenAddrs())
+	front := newKafkaDropper(t, c.ListenAddrs())
 	k := openTestKafka(t, front.addrs, func(o *KafkaOptions) { o.RequestTimeout = 2 * time.Second }, nil)
-	rs := testRecords(0, 4000)
+	rs := kafkaRecords(0, 4000)
 	for i := range 20 {
 		front.dropNext.Store(int32(i % 5))
-		ferry(t, k, rs[i*200:(i+1)*200])
+		ferryKafka(t, k, rs[i*200:(i+1)*200])
 	}
 	if front.dropped.Load() == 0 {
 		t.Error("no answer was dropped")
@@ -126,18 +132,18 @@ func TestKafkaLostAnswers(t *testing.T) {
 // sequence must not be used for another: the broker would drop that silently.
 func TestKafkaLostAnswerThenRecordGone(t *testing.T) {
 	c := startKfake(t, 1, 1)
-	front := newDropper(t, c.ListenAddrs())
+	front := newKafkaDropper(t, c.ListenAddrs())
 	k := openTestKafka(t, front.addrs, nil, nil)
-	rs := testRecords(0, 300)
-	ferry(t, k, rs[:100])
+	rs := kafkaRecords(0, 300)
+	ferryKafka(t, k, rs[:100])
 	front.dropNext.Store(1000) // this Write gives up
 	b := &Batch{Records: rs[100:200]}
-	if err := k.Write(t.Context(), b); err == nil || classOf(t, err) != Retry {
+	if err := k.Write(t.Context(), b); err == nil || kafkaClassOf(t, err) != Retry {
 		t.Fatalf("want a retry, got %v", err)
 	}
 	front.dropNext.Store(0)
-	ferry(t, k, rs[101:201]) // as many records as before, but others
-	ferry(t, k, rs[201:])
+	ferryKafka(t, k, rs[101:201]) // as many records as before, but others
+	ferryKafka(t, k, rs[201:])
 	mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs, true)
 	if k.Counters().PossibleDuplicates == 0 {
 		t.Error("possible duplicates were not counted")
@@ -158,12 +164,12 @@ func TestKafkaRefusedForGood(t *testing.T) {
 			c := startKfake(t, 1, 1)
 			k := openTestKafka(t, c.ListenAddrs(), nil, nil)
 			refuseProduce(c, 1, tt.e, nil)
-			rs := testRecords(0, 10)
+			rs := kafkaRecords(0, 10)
 			err := k.Write(t.Context(), &Batch{Records: rs})
-			if classOf(t, err) != Configuration || !strings.Contains(err.Error(), tt.want) {
-				t.Fatalf("got %v (%v), want %q", err, classOf(t, err), tt.want)
+			if kafkaClassOf(t, err) != Configuration || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v (%v), want %q", err, kafkaClassOf(t, err), tt.want)
 			}
-			ferry(t, k, rs) // it has been mended
+			ferryKafka(t, k, rs) // it has been mended
 			mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs, false)
 		})
 	}
@@ -172,10 +178,10 @@ func TestKafkaRefusedForGood(t *testing.T) {
 func TestKafkaTooLarge(t *testing.T) {
 	c := startKfake(t, 1, 1, kfake.BrokerConfigs(map[string]string{"message.max.bytes": "20000"}))
 	k := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Compression = "none" }, nil)
-	rs := testRecords(0, 1000)
+	rs := kafkaRecords(0, 1000)
 	rs[3].Value = []byte(`"` + strings.Repeat("x", 30_000) + `"`)
 	rs[500].Value = rs[3].Value
-	if got := ferry(t, k, rs); len(got) != 2 || got[0] != 3 || got[1] != 500 {
+	if got := ferryKafka(t, k, rs); len(got) != 2 || got[0] != 3 || got[1] != 500 {
 		t.Fatalf("poison %v, want 3 and 500", got)
 	}
 	good := append(append([]Record{}, rs[:3]...), append(append([]Record{}, rs[4:500]...), rs[501:]...)...)
@@ -185,10 +191,10 @@ func TestKafkaTooLarge(t *testing.T) {
 func TestKafkaRecordLargerThanOption(t *testing.T) {
 	c := startKfake(t, 1, 1)
 	k := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Compression, o.MaxMessageBytes = "none", 2000 }, nil)
-	rs := testRecords(0, 20)
+	rs := kafkaRecords(0, 20)
 	rs[0].Value = []byte(strings.Repeat("x", 3000))
 	err := k.Write(t.Context(), &Batch{Records: rs})
-	if classOf(t, err) != Poison || !strings.Contains(err.Error(), "3000 bytes") {
+	if kafkaClassOf(t, err) != Poison || !strings.Contains(err.Error(), "3000 bytes") {
 		t.Fatalf("got %v", err)
 	}
 	mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs[1:], false)
@@ -205,7 +211,7 @@ func TestKafkaBadRecords(t *testing.T) {
 				p.ErrorRecords = append(p.ErrorRecords, bad)
 			}
 		})
-		if got := ferry(t, k, testRecords(0, 50)); len(got) != 2 || got[0] != 2 || got[1] != 5 {
+		if got := ferryKafka(t, k, kafkaRecords(0, 50)); len(got) != 2 || got[0] != 2 || got[1] != 5 {
 			t.Fatalf("poison %v, want 2 and 5", got)
 		}
 	})
@@ -220,8 +226,8 @@ func TestKafkaBadRecords(t *testing.T) {
 			}
 			return nil, nil, false
 		})
-		rs := testRecords(0, 50)
-		if got := ferry(t, k, rs); len(got) != 1 || got[0] != 17 {
+		rs := kafkaRecords(0, 50)
+		if got := ferryKafka(t, k, rs); len(got) != 1 || got[0] != 17 {
 			t.Fatalf("poison %v, want 17", got)
 		}
 		mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), append(append([]Record{}, rs[:17]...), rs[18:]...), false)
@@ -233,8 +239,8 @@ func TestKafkaTimesRefused(t *testing.T) {
 	k := openTestKafka(t, c.ListenAddrs(), nil, nil)
 	refuseProduce(c, 1, kerr.InvalidTimestamp, nil)
 	began := time.Now().Add(-time.Second)
-	rs := testRecords(0, 30)
-	ferry(t, k, rs)
+	rs := kafkaRecords(0, 30)
+	ferryKafka(t, k, rs)
 	for _, m := range readTopic(t, c.ListenAddrs()[0], kafkaTestTopic) {
 		if m.Time.Before(began) {
 			t.Fatalf("offset %d bears %v, not the time of sending", m.Offset, m.Time)
@@ -243,13 +249,13 @@ func TestKafkaTimesRefused(t *testing.T) {
 	if got := k.Counters().TimesRefused; got != 30 {
 		t.Errorf("counted %d", got)
 	}
-	ferry(t, k, testRecords(30, 1))
+	ferryKafka(t, k, kafkaRecords(30, 1))
 	all := readTopic(t, c.ListenAddrs()[0], kafkaTestTopic)
 	if last := all[len(all)-1]; !last.Time.Before(began) {
 		t.Error("the next batch must bear event times again")
 	}
 	refuseProduce(c, 2, kerr.InvalidTimestamp, nil)
-	if err := k.Write(t.Context(), &Batch{Records: testRecords(31, 1)}); classOf(t, err) != Configuration {
+	if err := k.Write(t.Context(), &Batch{Records: kafkaRecords(31, 1)}); kafkaClassOf(t, err) != Configuration {
 		t.Errorf("even send time refused: %v", err)
 	}
 }
@@ -259,11 +265,11 @@ func TestKafkaUnknownTopic(t *testing.T) {
 	k := newTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Topic = "nowhere" }, nil)
 	defer func() { _ = k.Close(context.Background()) }()
 	err := k.Open(t.Context())
-	if classOf(t, err) != Retry || !strings.Contains(err.Error(), "topic nowhere: does not exist on these brokers") {
+	if kafkaClassOf(t, err) != Retry || !strings.Contains(err.Error(), "topic nowhere: does not exist on these brokers") {
 		t.Fatalf("got %v", err)
 	}
 	k.cluster.topics["nowhere"].unknown = time.Now().Add(-2 * kafkaUnknownGrace)
-	if err := k.Open(t.Context()); classOf(t, err) != Configuration {
+	if err := k.Open(t.Context()); kafkaClassOf(t, err) != Configuration {
 		t.Fatalf("it persists, but: %v", err)
 	}
 }
@@ -271,8 +277,8 @@ func TestKafkaUnknownTopic(t *testing.T) {
 func TestKafkaTemplate(t *testing.T) {
 	c := startKfake(t, 2, 2, kfake.SeedTopics(3, "flows.new.ipv4", "flows.status.none"))
 	k := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Topic = "flows.{event_type}.{family}" }, nil)
-	rs := testRecords(0, 100)
-	ferry(t, k, rs)
+	rs := kafkaRecords(0, 100)
+	ferryKafka(t, k, rs)
 	var news, statuses []Record
 	for _, r := range rs {
 		if r.FlowID == 0 {
@@ -285,11 +291,11 @@ func TestKafkaTemplate(t *testing.T) {
 	mustHold(t, readTopic(t, c.ListenAddrs()[0], "flows.status.none"), statuses, false)
 
 	// One topic that does not exist keeps its own records only.
-	more := testRecords(100, 20)
+	more := kafkaRecords(100, 20)
 	more[4].Proto, more[4].Family = 17, 10
 	b := &Batch{Records: more}
 	err := k.Write(t.Context(), b)
-	if classOf(t, err) != Retry || !strings.Contains(err.Error(), "topic flows.new.ipv6: does not exist") {
+	if kafkaClassOf(t, err) != Retry || !strings.Contains(err.Error(), "topic flows.new.ipv6: does not exist") {
 		t.Fatal(err)
 	}
 	for i := range more {
@@ -309,12 +315,12 @@ func TestKafkaNoIdempotence(t *testing.T) {
 	})
 	k := newTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Idempotent = KafkaIdempotentOn }, nil)
 	defer func() { _ = k.Close(context.Background()) }()
-	if err := k.Open(t.Context()); classOf(t, err) != Configuration || !strings.Contains(err.Error(), "not authorised on the cluster") {
+	if err := k.Open(t.Context()); kafkaClassOf(t, err) != Configuration || !strings.Contains(err.Error(), "not authorised on the cluster") {
 		t.Errorf("true: %v", err)
 	}
 	for _, how := range []KafkaIdempotence{KafkaIdempotentAuto, KafkaIdempotentOff} {
 		auto := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Idempotent = how }, nil)
-		ferry(t, auto, testRecords(0, 10))
+		ferryKafka(t, auto, kafkaRecords(0, 10))
 		if auto.idempotent {
 			t.Error("idempotent")
 		}

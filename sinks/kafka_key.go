@@ -27,12 +27,12 @@ func kafkaPartitionOf(partitioner string, key []byte, n int) int {
 	if partitioner == kafkaCRC32 {
 		return int(crc32.ChecksumIEEE(key) % uint32(n)) // librdkafka: "consistent"
 	}
-	return int(murmur2(key) & 0x7fffffff % uint32(n)) // Java: Utils.toPositive(Utils.murmur2(key)) % n
+	return int(murmur2Java(key) & 0x7fffffff % uint32(n)) // Java: Utils.toPositive(Utils.murmur2(key)) % n
 }
 
-// murmur2 is Austin Appleby's MurmurHash2 (public domain) with the seed that
+// murmur2Java is Austin Appleby's MurmurHash2 (public domain) with the seed that
 // Java's producer uses (org.apache.kafka.common.utils.Utils.murmur2).
-func murmur2(data []byte) uint32 {
+func murmur2Java(data []byte) uint32 {
 	const m, seed = 0x5bd1e995, 0x9747b28c
 	h := uint32(seed) ^ uint32(len(data))
 	for ; len(data) >= 4; data = data[4:] {

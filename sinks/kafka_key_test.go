@@ -41,7 +41,7 @@ func javaMurmur2() []struct {
 
 func TestKafkaMurmur2IsJavas(t *testing.T) {
 	for _, tt := range javaMurmur2() {
-		if got := int32(murmur2([]byte(tt.key))); got != tt.hash {
+		if got := int32(murmur2Java([]byte(tt.key))); got != tt.hash {
 			t.Errorf("%q: %d, want %d", tt.key, got, tt.hash)
 		}
 		if got := kafkaPartitionOf(kafkaMurmur2, []byte(tt.key), 7); got != tt.partition {

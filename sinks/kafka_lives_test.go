@@ -2,7 +2,10 @@ package sinks
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,12 +20,12 @@ import (
 // find none have teeth.
 func TestKafkaRealLostAnswersWithoutIdempotence(t *testing.T) {
 	broker := testbroker.Start(t, testbroker.Options{})
-	createTopic(t, broker, kafkaTestTopic, 1, nil)
-	front := newDropper(t, broker.Brokers())
+	createKafkaTopic(t, broker, kafkaTestTopic, 1, nil)
+	front := newKafkaDropper(t, broker.Brokers())
 	k := openTestKafka(t, front.addrs, func(o *KafkaOptions) { o.Idempotent = KafkaIdempotentOff }, nil)
 	front.dropNext.Store(2)
-	rs := testRecords(0, 100)
-	ferry(t, k, rs)
+	rs := kafkaRecords(0, 100)
+	ferryKafka(t, k, rs)
 	all := readTopic(t, broker.Brokers()[0], kafkaTestTopic)
 	if len(all) != 3*len(rs) {
 		t.Errorf("%d messages, want each of %d three times", len(all), len(rs))
@@ -34,17 +37,15 @@ func TestKafkaRealLostAnswersWithoutIdempotence(t *testing.T) {
 // received it may still write.
 func TestKafkaRealPaused(t *testing.T) {
 	broker := testbroker.Start(t, testbroker.Options{})
-	createTopic(t, broker, kafkaTestTopic, 3, nil)
+	createKafkaTopic(t, broker, kafkaTestTopic, 3, nil)
 	k := openTestKafka(t, broker.Brokers(), func(o *KafkaOptions) { o.RequestTimeout, o.DialTimeout = 300*time.Millisecond, 300*time.Millisecond }, nil)
-	rs := testRecords(0, 3000)
-	ferry(t, k, rs[:500])
+	rs := kafkaRecords(0, 3000)
+	ferryKafka(t, k, rs[:500])
 	for i := 1; i < 6; i++ {
-		if err := broker.Pause(); err != nil {
-			t.Fatal(err)
-		}
+		pauseKafka(t, broker)
 		resumed := make(chan error, 1)
 		time.AfterFunc(900*time.Millisecond, func() { resumed <- broker.Resume() })
-		ferry(t, k, rs[i*500:(i+1)*500])
+		ferryKafka(t, k, rs[i*500:(i+1)*500])
 		if err := <-resumed; err != nil {
 			t.Fatal(err)
 		}
@@ -55,33 +56,33 @@ func TestKafkaRealPaused(t *testing.T) {
 // A topic that is deleted and made again has forgotten every sequence.
 func TestKafkaRealTopicMadeAgain(t *testing.T) {
 	broker := testbroker.Start(t, testbroker.Options{})
-	createTopic(t, broker, kafkaTestTopic, 2, nil)
+	createKafkaTopic(t, broker, kafkaTestTopic, 2, nil)
 	k := openTestKafka(t, broker.Brokers(), nil, nil)
-	rs := testRecords(0, 900)
-	ferry(t, k, rs[:300])
+	rs := kafkaRecords(0, 900)
+	ferryKafka(t, k, rs[:300])
 	if err := broker.DeleteTopic(t.Context(), kafkaTestTopic); err != nil {
 		t.Fatal(err)
 	}
 	b := &Batch{Records: rs[300:310]}
-	if err := k.Write(t.Context(), b); classOf(t, err) != Retry || !strings.Contains(err.Error(), "topic flows: does not exist on these brokers") {
+	if err := k.Write(t.Context(), b); kafkaClassOf(t, err) != Retry || !strings.Contains(err.Error(), "topic flows: does not exist on these brokers") {
 		t.Errorf("got %v", err)
 	}
-	createTopic(t, broker, kafkaTestTopic, 2, nil)
-	ferry(t, k, rs[300:600])
-	ferry(t, k, rs[600:])
+	createKafkaTopic(t, broker, kafkaTestTopic, 2, nil)
+	ferryKafka(t, k, rs[300:600])
+	ferryKafka(t, k, rs[600:])
 	mustHold(t, readTopic(t, broker.Brokers()[0], kafkaTestTopic), rs[300:], false)
 }
 
 // What was sent and not acknowledged outlives Open.
 func TestKafkaOpenAgainWithLostAnswers(t *testing.T) {
 	c := startKfake(t, 1, 2)
-	front := newDropper(t, c.ListenAddrs())
+	front := newKafkaDropper(t, c.ListenAddrs())
 	k := openTestKafka(t, front.addrs, nil, nil)
-	rs := testRecords(0, 400)
-	ferry(t, k, rs[:100])
+	rs := kafkaRecords(0, 400)
+	ferryKafka(t, k, rs[:100])
 	front.dropNext.Store(1000)
 	b := &Batch{Records: rs[100:300]}
-	if err := k.Write(t.Context(), b); classOf(t, err) != Retry {
+	if err := k.Write(t.Context(), b); kafkaClassOf(t, err) != Retry {
 		t.Fatal(err)
 	}
 	front.dropNext.Store(0)
@@ -94,7 +95,7 @@ func TestKafkaOpenAgainWithLostAnswers(t *testing.T) {
 			rest = append(rest, r)
 		}
 	}
-	ferry(t, k, append(rest, rs[300:]...))
+	ferryKafka(t, k, append(rest, rs[300:]...))
 	mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs, false)
 	if n := k.Counters().PossibleDuplicates; n != 0 {
 		t.Errorf("%d possible duplicates", n)
@@ -109,8 +110,8 @@ func TestKafkaBrokersComeAndGo(t *testing.T) {
 	}
 	_ = dead.Close()
 	k := openTestKafka(t, []string{dead.Addr().String(), c.ListenAddrs()[0]}, nil, nil)
-	rs := testRecords(0, 1200)
-	ferry(t, k, rs[:400])
+	rs := kafkaRecords(0, 1200)
+	ferryKafka(t, k, rs[:400])
 	if _, _, err := c.AddNode(7, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func TestKafkaBrokersComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ferry(t, k, rs[400:800])
+	ferryKafka(t, k, rs[400:800])
 	for p := range int32(6) {
 		if err := c.MoveTopicPartition(kafkaTestTopic, p, p%3); err != nil {
 			t.Fatal(err)
@@ -128,7 +129,7 @@ func TestKafkaBrokersComeAndGo(t *testing.T) {
 	if err := c.RemoveNode(7); err != nil {
 		t.Fatal(err)
 	}
-	ferry(t, k, rs[800:])
+	ferryKafka(t, k, rs[800:])
 	mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs, false)
 }
 
@@ -137,9 +138,9 @@ func TestKafkaWithoutKeys(t *testing.T) {
 		t.Run(partitioner, func(t *testing.T) {
 			c := startKfake(t, 2, 4)
 			k := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Key, o.Partitioner = kafkaKeyNone, partitioner }, nil)
-			rs := testRecords(0, 400)
+			rs := kafkaRecords(0, 400)
 			for i := range 40 {
-				ferry(t, k, rs[i*10:(i+1)*10])
+				ferryKafka(t, k, rs[i*10:(i+1)*10])
 			}
 			seen, used := map[string]bool{}, map[int]int{}
 			for _, m := range readTopic(t, c.ListenAddrs()[0], kafkaTestTopic) {
@@ -159,7 +160,7 @@ func TestKafkaWithoutKeys(t *testing.T) {
 func TestKafkaTopicsAreBounded(t *testing.T) {
 	const many = kafkaMaxTopics + 300
 	var topics []string
-	rs := testRecords(0, many)
+	rs := kafkaRecords(0, many)
 	for i := range rs {
 		origin := *rs[i].Origin
 		origin.Node = "n" + strings.Repeat("x", i%40) + "-" + string(rune('a'+i%26)) + "-" + time.Duration(i).String()
@@ -170,31 +171,60 @@ func TestKafkaTopicsAreBounded(t *testing.T) {
 	k := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Topic = "{node}" }, nil)
 	for range 2 { // the second time their sequences have been forgotten
 		for i := 0; i < many; i += 100 {
-			ferry(t, k, rs[i:min(i+100, many)])
+			ferryKafka(t, k, rs[i:min(i+100, many)])
 			if n := len(k.cluster.topics); n > kafkaMaxTopics+100 {
 				t.Fatalf("%d topics are remembered", n)
 			}
 		}
 	}
-	for i := 0; i < many; i += 97 {
+	for i := 0; i < many; i += 400 {
 		if got := len(readTopic(t, c.ListenAddrs()[0], topics[i])); got != 2 {
 			t.Errorf("topic %s holds %d messages, want 2", topics[i], got)
 		}
 	}
 }
 
-func TestKafkaCancelled(t *testing.T) {
-	broker := testbroker.Start(t, testbroker.Options{})
-	createTopic(t, broker, kafkaTestTopic, 2, nil)
-	k := openTestKafka(t, broker.Brokers(), nil, nil)
+// pauseKafka stops the broker and waits until each of its threads stands still.
+func pauseKafka(t *testing.T, broker *testbroker.Kafka) {
+	t.Helper()
 	if err := broker.Pause(); err != nil {
 		t.Fatal(err)
 	}
+	for range 200 {
+		if kafkaStopped(t, broker.PID()) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the broker does not stop")
+}
+
+// kafkaStopped reads the threads' states (proc_pid_stat(5): behind the name in parentheses).
+func kafkaStopped(t *testing.T, pid int) bool {
+	t.Helper()
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(stats) == 0 {
+		t.Fatal(stats, err)
+	}
+	for _, file := range stats {
+		content, err := os.ReadFile(file)
+		if _, state, ok := strings.Cut(string(content), ") "); err != nil || !ok || state[0] != 'T' {
+			return false
+		}
+	}
+	return true
+}
+
+func TestKafkaCancelled(t *testing.T) {
+	broker := testbroker.Start(t, testbroker.Options{})
+	createKafkaTopic(t, broker, kafkaTestTopic, 2, nil)
+	k := openTestKafka(t, broker.Brokers(), nil, nil)
+	pauseKafka(t, broker)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	rs := testRecords(0, 50)
-	if err := k.Write(ctx, &Batch{Records: rs}); classOf(t, err) != Retry {
+	rs := kafkaRecords(0, 50)
+	if err := k.Write(ctx, &Batch{Records: rs}); kafkaClassOf(t, err) != Retry {
 		t.Error(err)
 	}
 	if took := time.Since(began); took > time.Second {
@@ -203,7 +233,7 @@ func TestKafkaCancelled(t *testing.T) {
 	if err := broker.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	ferry(t, k, rs)
+	ferryKafka(t, k, rs)
 	mustHold(t, readTopic(t, broker.Brokers()[0], kafkaTestTopic), rs, false)
 }
 
@@ -216,7 +246,7 @@ func TestKafkaCloseLeavesNothing(t *testing.T) {
 			if err := k.Open(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			ferry(t, k, testRecords(0, 100))
+			ferryKafka(t, k, kafkaRecords(0, 100))
 		}
 		if err := k.Close(t.Context()); err != nil {
 			t.Fatal(err)

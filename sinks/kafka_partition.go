@@ -115,7 +115,7 @@ func (k *Kafka) send(ctx context.Context, p *kafkaPartition, c *kafkaChunk) (*ka
 		if kafkaJudge(err).verdict != kafkaAgain || time.Since(began) > kafkaQuick {
 			return res, err
 		}
-		if !sleep(ctx, pause) {
+		if !kafkaSleep(ctx, pause) {
 			return res, err
 		}
 		// If nobody answers, the next attempt says so.
@@ -140,8 +140,8 @@ func (k *Kafka) produce(ctx context.Context, addr net.Addr, p *kafkaPartition, c
 	return res, res.Error
 }
 
-// sleep waits, and tells whether it could to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
+// kafkaSleep waits, and tells whether it could to the end.
+func kafkaSleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -15,7 +15,7 @@ import (
 	"github.com/ctferry/ctferry/internal/testbroker"
 )
 
-func createTopic(t *testing.T, broker *testbroker.Kafka, name string, partitions int, config map[string]string) {
+func createKafkaTopic(t *testing.T, broker *testbroker.Kafka, name string, partitions int, config map[string]string) {
 	t.Helper()
 	if err := broker.CreateTopic(t.Context(), name, partitions, config); err != nil {
 		t.Fatal(err)
@@ -53,16 +53,16 @@ func TestKafkaRealDelivers(t *testing.T) {
 	}
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
-			createTopic(t, broker, w.name, 4, nil)
+			createKafkaTopic(t, broker, w.name, 4, nil)
 			k := openTestKafka(t, []string{broker.Address(w.listener)}, func(o *KafkaOptions) {
 				o.Topic = w.name
 				for _, change := range w.change {
 					change(o)
 				}
 			}, nil)
-			rs := testRecords(0, 3000)
+			rs := kafkaRecords(0, 3000)
 			for from := 0; from < len(rs); from += 600 {
-				ferry(t, k, rs[from:from+600])
+				ferryKafka(t, k, rs[from:from+600])
 			}
 			mustHold(t, readTopic(t, broker.Brokers()[0], w.name), rs, false)
 			if w.name != "acks-leader" && !k.idempotent {
@@ -75,13 +75,13 @@ func TestKafkaRealDelivers(t *testing.T) {
 // The broker writes but its answers are lost, again and again.
 func TestKafkaRealLostAnswers(t *testing.T) {
 	broker := testbroker.Start(t, testbroker.Options{})
-	createTopic(t, broker, kafkaTestTopic, 3, nil)
-	front := newDropper(t, broker.Brokers())
+	createKafkaTopic(t, broker, kafkaTestTopic, 3, nil)
+	front := newKafkaDropper(t, broker.Brokers())
 	k := openTestKafka(t, front.addrs, nil, nil)
-	rs := testRecords(0, 6000)
+	rs := kafkaRecords(0, 6000)
 	for i := range 30 {
 		front.dropNext.Store(int32(i % 12))
-		ferry(t, k, rs[i*200:(i+1)*200])
+		ferryKafka(t, k, rs[i*200:(i+1)*200])
 	}
 	if front.dropped.Load() < 50 {
 		t.Errorf("only %d answers were dropped", front.dropped.Load())
@@ -95,7 +95,7 @@ func TestKafkaRealLostAnswers(t *testing.T) {
 // Killed three times in the middle of the stream, and stopped in good order once.
 func TestKafkaRealRestart(t *testing.T) {
 	broker := testbroker.Start(t, testbroker.Options{})
-	createTopic(t, broker, kafkaTestTopic, 4, nil)
+	createKafkaTopic(t, broker, kafkaTestTopic, 4, nil)
 	k := openTestKafka(t, broker.Brokers(), func(o *KafkaOptions) { o.RequestTimeout = 3 * time.Second }, nil)
 	failed := make(chan error, 1)
 	done := make(chan struct{})
@@ -127,8 +127,8 @@ func TestKafkaRealRestart(t *testing.T) {
 			over = true
 		default:
 		}
-		next := testRecords(len(rs), 200)
-		ferry(t, k, next)
+		next := kafkaRecords(len(rs), 200)
+		ferryKafka(t, k, next)
 		rs = append(rs, next...)
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -142,23 +142,16 @@ func TestKafkaRealRestart(t *testing.T) {
 	}
 }
 
-func TestKafkaRealRefusals(t *testing.T) {
+// Open tells what only a person can mend from what passes.
+func TestKafkaRealOpenRefused(t *testing.T) {
 	broker := testbroker.Start(t, testbroker.Options{})
-	createTopic(t, broker, "secret", 1, nil)
-	if err := broker.DenyWrite(t.Context(), "secret"); err != nil {
-		t.Fatal(err)
-	}
-	createTopic(t, broker, "small", 1, map[string]string{"max.message.bytes": "20000"})
-	createTopic(t, broker, "present", 1, map[string]string{"message.timestamp.before.max.ms": "60000"})
-	createTopic(t, broker, "compact", 1, map[string]string{"cleanup.policy": "compact"})
-
 	opens := func(name string, l testbroker.Listener, want Class, text string, change func(*KafkaOptions)) {
 		t.Run(name, func(t *testing.T) {
 			k := newTestKafka(t, []string{broker.Address(l)}, change, nil)
 			defer func() { _ = k.Close(t.Context()) }()
 			err := k.Open(t.Context())
-			if classOf(t, err) != want || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "opensesame") {
-				t.Errorf("got %v: %v, want %v: %s", classOf(t, err), err, want, text)
+			if kafkaClassOf(t, err) != want || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "opensesame") {
+				t.Errorf("got %v: %v, want %v: %s", kafkaClassOf(t, err), err, want, text)
 			}
 		})
 	}
@@ -186,6 +179,17 @@ func TestKafkaRealRefusals(t *testing.T) {
 	opens("missing password file", testbroker.SASL, Configuration, "sasl.password_file", func(o *KafkaOptions) {
 		o.SASL = KafkaSASL{Mechanism: kafkaPlain, User: "u", PasswordFile: filepath.Join(t.TempDir(), "none")}
 	})
+}
+
+func TestKafkaRealWriteRefused(t *testing.T) {
+	broker := testbroker.Start(t, testbroker.Options{})
+	createKafkaTopic(t, broker, "secret", 1, nil)
+	if err := broker.DenyWrite(t.Context(), "secret"); err != nil {
+		t.Fatal(err)
+	}
+	createKafkaTopic(t, broker, "small", 1, map[string]string{"max.message.bytes": "20000"})
+	createKafkaTopic(t, broker, "present", 1, map[string]string{"message.timestamp.before.max.ms": "60000"})
+	createKafkaTopic(t, broker, "compact", 1, map[string]string{"cleanup.policy": "compact"})
 
 	t.Run("topic", func(t *testing.T) {
 		k := newTestKafka(t, []string{broker.Address(testbroker.SASL)}, func(o *KafkaOptions) {
@@ -195,25 +199,25 @@ func TestKafkaRealRefusals(t *testing.T) {
 		defer func() { _ = k.Close(t.Context()) }()
 		err := k.Open(t.Context())
 		if err == nil {
-			err = k.Write(t.Context(), &Batch{Records: testRecords(0, 5)})
+			err = k.Write(t.Context(), &Batch{Records: kafkaRecords(0, 5)})
 		}
-		if classOf(t, err) != Configuration || !strings.Contains(err.Error(), "topic secret: not authorised") {
+		if kafkaClassOf(t, err) != Configuration || !strings.Contains(err.Error(), "topic secret: not authorised") {
 			t.Error(err)
 		}
 	})
 	t.Run("too large", func(t *testing.T) {
 		k := openTestKafka(t, broker.Brokers(), func(o *KafkaOptions) { o.Topic, o.Compression = "small", "none" }, nil)
-		rs := testRecords(0, 1000)
+		rs := kafkaRecords(0, 1000)
 		rs[7].Value = bytes.Repeat([]byte("x"), 30_000)
-		if got := ferry(t, k, rs); len(got) != 1 || got[0] != 7 {
+		if got := ferryKafka(t, k, rs); len(got) != 1 || got[0] != 7 {
 			t.Fatalf("poison %v, want 7", got)
 		}
 		mustHold(t, readTopic(t, broker.Brokers()[0], "small"), append(append([]Record{}, rs[:7]...), rs[8:]...), false)
 	})
 	t.Run("times", func(t *testing.T) {
 		k := openTestKafka(t, broker.Brokers(), func(o *KafkaOptions) { o.Topic = "present" }, nil)
-		rs := testRecords(0, 20) // an hour old
-		ferry(t, k, rs)
+		rs := kafkaRecords(0, 20) // an hour old
+		ferryKafka(t, k, rs)
 		all := readTopic(t, broker.Brokers()[0], "present")
 		if len(all) != 20 || time.Since(all[0].Time) > time.Minute || k.Counters().TimesRefused != 20 {
 			t.Errorf("%d messages, the first of %v, %d refused", len(all), all[0].Time, k.Counters().TimesRefused)
@@ -221,7 +225,7 @@ func TestKafkaRealRefusals(t *testing.T) {
 	})
 	t.Run("records", func(t *testing.T) {
 		k := openTestKafka(t, broker.Brokers(), func(o *KafkaOptions) { o.Topic, o.Key = "compact", kafkaKeyNone }, nil)
-		err := k.Write(t.Context(), &Batch{Records: testRecords(0, 3)})
+		err := k.Write(t.Context(), &Batch{Records: kafkaRecords(0, 3)})
 		e, ok := err.(*Error)
 		if !ok || e.Class != Poison || len(e.Poison) != 3 {
 			t.Errorf("a topic that wants keys: %v", err)
@@ -243,12 +247,12 @@ func TestKafkaRealGroups(t *testing.T) {
 	} {
 		t.Run(string(tt.group), func(t *testing.T) {
 			topic := string(tt.group)
-			createTopic(t, broker, topic, 3, nil)
+			createKafkaTopic(t, broker, topic, 3, nil)
 			k := openTestKafka(t, broker.Brokers(), func(o *KafkaOptions) { o.Topic, o.MaxMessageBytes = topic, 20_000 },
 				func(e *Env) { e.Group, e.Format = tt.group, tt.format })
-			rs := testRecords(0, 2000)
-			ferry(t, k, rs[:1000])
-			ferry(t, k, rs[1000:])
+			rs := kafkaRecords(0, 2000)
+			ferryKafka(t, k, rs[:1000])
+			ferryKafka(t, k, rs[1000:])
 			seen, last, home := map[string]bool{}, map[uint64]string{}, map[uint64]int{}
 			bySeq := map[string]Record{}
 			for _, r := range rs {
@@ -298,7 +302,7 @@ func splitRecordBatch(v []byte) [][]byte {
 // A password that changes in its file counts when the outlet opens again.
 func TestKafkaRealPasswordFile(t *testing.T) {
 	broker := testbroker.Start(t, testbroker.Options{})
-	createTopic(t, broker, kafkaTestTopic, 1, nil)
+	createKafkaTopic(t, broker, kafkaTestTopic, 1, nil)
 	file := filepath.Join(t.TempDir(), "password")
 	write := func(s string) {
 		if err := os.WriteFile(file, []byte(s+"\n"), 0o600); err != nil {
@@ -310,12 +314,12 @@ func TestKafkaRealPasswordFile(t *testing.T) {
 		o.SASL = KafkaSASL{Mechanism: kafkaScram512, User: testbroker.User, PasswordFile: file}
 	}, nil)
 	defer func() { _ = k.Close(t.Context()) }()
-	if err := k.Open(t.Context()); classOf(t, err) != Configuration {
+	if err := k.Open(t.Context()); kafkaClassOf(t, err) != Configuration {
 		t.Fatal(err)
 	}
 	write(testbroker.Password)
 	if err := k.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ferry(t, k, testRecords(0, 10))
+	ferryKafka(t, k, kafkaRecords(0, 10))
 }

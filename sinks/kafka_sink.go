@@ -152,7 +152,7 @@ func (s *kafkaSession) get(ctx context.Context, c *kafkaCluster, fresh bool) (ka
 	began := time.Now()
 	p, err := c.initProducer(ctx)
 	for pause := 10 * time.Millisecond; err != nil; pause *= 2 {
-		if kafkaJudge(err).verdict != kafkaAgain || time.Since(began) > kafkaQuick || !sleep(ctx, pause) {
+		if kafkaJudge(err).verdict != kafkaAgain || time.Since(began) > kafkaQuick || !kafkaSleep(ctx, pause) {
 			return p, err
 		}
 		p, err = c.initProducer(ctx)

@@ -71,8 +71,8 @@ func openTestKafka(tb testing.TB, brokers []string, change func(*KafkaOptions), 
 	return k
 }
 
-// testRecords are n records of seven flows and, every tenth, of none.
-func testRecords(from, n int) []Record {
+// kafkaRecords are n records of seven flows and, every tenth, of none.
+func kafkaRecords(from, n int) []Record {
 	origin := &flow.Origin{Node: "edge-1"}
 	begin := time.Now().Add(-time.Hour).UnixNano()
 	var rs []Record
@@ -90,9 +90,9 @@ func testRecords(from, n int) []Record {
 	return rs
 }
 
-// ferry does what an outlet does: it writes until all is delivered or poison.
+// ferryKafka does what an outlet does: it writes until all is delivered or poison.
 // What is poison is returned by its sequence numbers.
-func ferry(tb testing.TB, k *Kafka, rs []Record) []uint64 {
+func ferryKafka(tb testing.TB, k *Kafka, rs []Record) []uint64 {
 	tb.Helper()
 	var poison []uint64
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
@@ -225,8 +225,8 @@ func mustHaveHeader(tb testing.TB, m kafka.Message, name, want string) {
 	tb.Fatalf("offset %d: no header %s: %s in %v", m.Offset, name, want, m.Headers)
 }
 
-// classOf is the class of an error that must be an *Error.
-func classOf(tb testing.TB, err error) Class {
+// kafkaClassOf is the class of an error that must be an *Error.
+func kafkaClassOf(tb testing.TB, err error) Class {
 	tb.Helper()
 	var e *Error
 	if !errors.As(err, &e) {
