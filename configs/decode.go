@@ -2,7 +2,6 @@ package configs
 
 import (
 	"encoding"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -10,178 +9,169 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-viper/mapstructure/v2"
-
 	"github.com/ctferry/ctferry/internal/option"
-	"github.com/ctferry/ctferry/source/flow"
 )
 
-// decode fills the struct that out points to from values, strictly: unknown
-// keys, and values of another type than the key's, are faults. Paths are
-// relative to values.
-func decode(values map[string]any, out any) option.Faults {
-	var fs option.Faults
-	var meta mapstructure.Metadata
-	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		TagName: "koanf", Result: out, Metadata: &meta, MatchName: func(key, field string) bool { return key == field },
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(decodeFlow, decodeText, decodeDuration, decodeNumber),
-	})
-	if err != nil {
-		fs.Add("", err.Error())
-		return fs
+// A valueReader reads what is no text: a filter has a grammar of its own.
+type valueReader interface{ readValue(v any) error }
+
+// decoder fills structs from maps, strictly: unknown keys, and values of
+// another type than the key's, are faults.
+type decoder struct{ faults option.Faults }
+
+// decode fills the structs that outs point to from values, each key where it
+// is known, and gives every fault with its path below values. Keys that begin
+// with x- are for anchors.
+func decode(values map[string]any, outs ...any) option.Faults {
+	var d decoder
+	vs := make([]reflect.Value, len(outs))
+	for i, out := range outs {
+		vs[i] = reflect.ValueOf(out)
 	}
-	collect(&fs, d.Decode(values))
-	t := reflect.TypeOf(out)
-	slices.Sort(meta.Unused)
-	for _, path := range meta.Unused {
-		name := path[strings.LastIndexByte(path, '.')+1:]
-		known := slices.Sorted(maps.Keys(keysAt(t, strings.TrimSuffix(strings.TrimSuffix(path, name), "."))))
-		fs.Add(path, "unknown key"+hint(name, known))
-	}
-	return fs
+	d.structs("", values, vs...)
+	return d.faults
 }
 
-// collect turns the decoder's tree of errors into faults.
-func collect(fs *option.Faults, err error) {
-	if err == nil {
+func (d *decoder) structs(path string, values map[string]any, outs ...reflect.Value) {
+	fields := map[string]reflect.Value{}
+	for _, out := range outs {
+		addFields(fields, reflect.Indirect(out))
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		at := option.Below(path, key)
+		field, ok := fields[key]
+		switch {
+		case ok:
+			d.value(at, values[key], field)
+		case !isAnchor(key):
+			d.faults.Add(at, "unknown key"+hint(key, slices.Collect(maps.Keys(fields))))
+		}
+	}
+}
+
+// isAnchor tells whether a key is only there to hold anchors.
+func isAnchor(key string) bool { return strings.HasPrefix(key, "x-") }
+
+func addFields(fields map[string]reflect.Value, v reflect.Value) {
+	if v.Kind() != reflect.Struct {
 		return
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range many.Unwrap() {
-			collect(fs, e)
+	for i := range v.NumField() {
+		name, squash := tagOf(v.Type().Field(i))
+		switch {
+		case squash:
+			addFields(fields, v.Field(i))
+		case name != "":
+			fields[name] = v.Field(i)
+		}
+	}
+}
+
+func (d *decoder) value(path string, v any, out reflect.Value) {
+	switch ptr := out.Addr().Interface().(type) {
+	case valueReader:
+		d.faults.Join(path, ptr.readValue(withoutAnchors(v)))
+		return
+	case encoding.TextUnmarshaler:
+		if text, ok := textOf(v); !ok {
+			d.wrong(path, v, out.Type())
+		} else if err := ptr.UnmarshalText([]byte(text)); err != nil {
+			d.faults.Add(path, err.Error())
 		}
 		return
 	}
-	var at *mapstructure.DecodeError
-	if !errors.As(err, &at) {
-		fs.Add("", err.Error())
+	switch out.Kind() {
+	case reflect.Interface:
+		if v != nil {
+			out.Set(reflect.ValueOf(v))
+		}
+	case reflect.Struct:
+		if m, ok := d.asMap(path, v, out); ok {
+			d.structs(path, m, out)
+		}
+	case reflect.Map:
+		if m, ok := d.asMap(path, v, out); ok {
+			d.mapping(path, m, out)
+		}
+	case reflect.Slice:
+		d.list(path, v, out)
+	default:
+		d.scalar(path, v, out)
+	}
+}
+
+// asMap takes an empty value for an empty section.
+func (d *decoder) asMap(path string, v any, out reflect.Value) (map[string]any, bool) {
+	m, ok := v.(map[string]any)
+	if !ok && v != nil {
+		d.wrong(path, v, out.Type())
+		return nil, false
+	}
+	return m, true
+}
+
+// mapping replaces a map. In a map of texts every key is data.
+func (d *decoder) mapping(path string, values map[string]any, out reflect.Value) {
+	if len(values) == 0 {
+		out.SetZero()
 		return
 	}
-	var inner option.Faults
-	var typ *mapstructure.UnconvertibleTypeError
-	switch {
-	case errors.As(err, &inner):
-		fs.Join(at.Name(), inner)
-	case errors.As(err, &typ):
-		fs.Add(at.Name(), wrongType(typ.Value, typ.Expected.Type()))
-	default:
-		fs.Add(at.Name(), at.Unwrap().Error())
-	}
-}
-
-func wrongType(got any, want reflect.Type) string {
-	return fmt.Sprintf("%v is %s: expected %s", got, typeWord(reflect.TypeOf(got)), typeWord(want))
-}
-
-// typeWord names a type as a person who writes YAML would.
-func typeWord(t reflect.Type) string {
-	if t == nil {
-		return "empty"
-	}
-	switch {
-	case t == reflect.TypeFor[time.Duration]():
-		return "a duration such as 5s"
-	case t == reflect.TypeFor[option.Size]():
-		return "a size such as 64MiB"
-	}
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int, reflect.Int64, reflect.Int32, reflect.Uint, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uint8:
-		return "a whole number"
-	case reflect.Float64:
-		return "a number"
-	case reflect.String:
-		return "a text"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	case reflect.Map, reflect.Struct:
-		return "a mapping"
-	}
-	return t.String()
-}
-
-// decodeFlow reads the types that belong to package flow.
-func decodeFlow(_, to reflect.Type, v any) (any, error) {
-	switch to {
-	case reflect.TypeFor[flow.Filter]():
-		return parseFilter(v)
-	case reflect.TypeFor[flow.Types]():
-		return parseNames(v, flow.TypeNames(), flow.ParseType, func(ts []flow.Type) any { return flow.TypesOf(ts...) })
-	case reflect.TypeFor[[]flow.Table]():
-		return parseNames(v, []string{"conntrack", "expect"}, flow.ParseTable, func(ts []flow.Table) any { return ts })
-	}
-	return v, nil
-}
-
-// parseNames reads a list of words, or one word alone.
-func parseNames[T any](v any, known []string, parse func(string) (T, bool), join func([]T) any) (any, error) {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
-	}
-	var fs option.Faults
-	var out []T
-	for i, item := range list {
-		word, _ := item.(string)
-		t, ok := parse(word)
-		if !ok {
-			fs.Add(fmt.Sprintf("[%d]", i), fmt.Sprintf("%v is not known: expected %s", item, strings.Join(known, ", ")))
+	made := reflect.MakeMap(out.Type())
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if isAnchor(key) && out.Type().Elem().Kind() == reflect.Map {
 			continue
 		}
-		out = append(out, t)
+		item := reflect.New(out.Type().Elem()).Elem()
+		d.value(option.Below(path, key), values[key], item)
+		made.SetMapIndex(reflect.ValueOf(key), item)
 	}
-	if len(fs) > 0 {
-		return nil, fs
-	}
-	return join(out), nil
+	out.Set(made)
 }
 
-// decodeText reads types that are written as text; a bare number will do for a size.
-func decodeText(from, to reflect.Type, v any) (any, error) {
-	ptr := reflect.New(to)
-	u, ok := ptr.Interface().(encoding.TextUnmarshaler)
+// list replaces a list; an empty one is nil.
+func (d *decoder) list(path string, v any, out reflect.Value) {
+	items, ok := v.([]any)
 	if !ok {
-		return v, nil
+		d.wrong(path, v, out.Type())
+		return
 	}
-	switch from.Kind() {
-	case reflect.String, reflect.Int, reflect.Int64, reflect.Uint64:
+	if len(items) == 0 {
+		out.SetZero()
+		return
+	}
+	made := reflect.MakeSlice(out.Type(), len(items), len(items))
+	for i, item := range items {
+		d.value(fmt.Sprintf("%s[%d]", path, i), item, made.Index(i))
+	}
+	out.Set(made)
+}
+
+func (d *decoder) scalar(path string, v any, out reflect.Value) {
+	text, ok := textOf(v)
+	_, isPlain := v.(plain)
+	switch kind := out.Kind(); {
+	case !ok:
+		d.wrong(path, v, out.Type())
+	case out.Type() == reflect.TypeFor[time.Duration]():
+		d.duration(path, text, out)
+	case kind == reflect.String && strings.Contains(text, redacted+"@"):
+		d.faults.Add(path, fmt.Sprintf("%s stands for a password that was not printed: give the password itself in a key of its own", redacted))
+	case kind == reflect.String:
+		out.SetString(text)
+	case kind == reflect.Bool && isPlain && isBool(text):
+		out.SetBool(strings.EqualFold(text, "true"))
+	case isPlain && out.CanInt() || isPlain && out.CanUint() || isPlain && out.CanFloat():
+		d.number(path, text, out)
 	default:
-		return v, nil
+		d.wrong(path, v, out.Type())
 	}
-	if err := u.UnmarshalText([]byte(fmt.Sprint(v))); err != nil {
-		return nil, err
-	}
-	return ptr.Elem().Interface(), nil
 }
 
-func decodeDuration(from, to reflect.Type, v any) (any, error) {
-	if to != reflect.TypeFor[time.Duration]() {
-		return v, nil
+func (d *decoder) duration(path, text string, out reflect.Value) {
+	t, err := time.ParseDuration(text)
+	if err != nil || t < 0 {
+		d.faults.Add(path, fmt.Sprintf("%s: expected %s", quote(text), wanted(out.Type())))
+		return
 	}
-	text, ok := v.(string)
-	if !ok {
-		return nil, errors.New(wrongType(v, to))
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return nil, fmt.Errorf("%q is not a duration: expected a number with its unit, such as 5s or 200ms", text)
-	}
-	return d, nil
-}
-
-// decodeNumber refuses what YAML reads as a number where a text is wanted and
-// the other way round, in words of its own.
-func decodeNumber(from, to reflect.Type, v any) (any, error) {
-	if from == nil {
-		return v, nil
-	}
-	isNumber := func(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Float64 }
-	switch {
-	case to.Kind() == reflect.String && from.Kind() != reflect.String,
-		isNumber(to.Kind()) && !isNumber(from.Kind()) && from != to && to != reflect.TypeFor[flow.Types](),
-		to.Kind() == reflect.Bool && from.Kind() != reflect.Bool:
-		return nil, errors.New(wrongType(v, to))
-	}
-	return v, nil
+	out.SetInt(int64(t))
 }

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -10,23 +11,69 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/ctferry/ctferry/source/flow"
 )
 
-// render turns a value into YAML by its koanf tags: what the loader would read
-// back to the same value, but with secrets hidden. It answers nil for what is
-// not set.
+// Effective gives the whole configuration as it runs, as YAML: every key, the
+// defaults too, connections written out in the sinks that use them, secrets as
+// ***. Load reads it back to the same Config, but refuses the ***.
+func (c *Config) Effective() ([]byte, error) {
+	r := raw{Node: c.Node, Meta: map[string]string{}, Source: rawOf(c.Source)}
+	for _, p := range c.Meta {
+		r.Meta[p.Key] = p.Value
+	}
+	top, all := mapping(), mapping()
+	for _, key := range []string{"node", "meta", "source"} {
+		fields := map[string]reflect.Value{}
+		addFields(fields, reflect.ValueOf(r))
+		put(top, key, render(fields[key]))
+	}
+	for i := range c.all {
+		k := &c.all[i]
+		n := render(reflect.ValueOf(*k))
+		f, _ := k.Filter.(*flow.Filter)
+		put(n, "filter", filter{f}.node())
+		n.Content = append(n.Content, render(reflect.ValueOf(k.Options)).Content...)
+		put(all, k.Name, n)
+	}
+	put(top, "sinks", all)
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	if err := e.Encode(top); err != nil {
+		return nil, fmt.Errorf("effective configuration: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func mapping() *yaml.Node { return &yaml.Node{Kind: yaml.MappingNode} }
+
+func put(n *yaml.Node, key string, value *yaml.Node) {
+	n.Content = append(n.Content, encoded(key), value)
+}
+
+// A noder has a form of its own in YAML.
+type noder interface{ node() *yaml.Node }
+
+// render turns a value into YAML by its koanf tags.
 func render(v reflect.Value) *yaml.Node {
-	if n, ok := renderText(v); ok {
-		return n
+	v = reflect.Indirect(v)
+	switch x := v.Interface().(type) {
+	case noder:
+		return x.node()
+	case time.Duration:
+		return encoded(shortDuration(x))
+	case encoding.TextMarshaler:
+		text, err := x.MarshalText()
+		if err != nil {
+			return encoded(err.Error())
+		}
+		return encoded(string(text))
 	}
 	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if v.IsNil() {
-			return nil
-		}
-		return render(v.Elem())
 	case reflect.Struct:
-		n := &yaml.Node{Kind: yaml.MappingNode}
+		n := mapping()
 		renderFields(n, v)
 		return n
 	case reflect.Map:
@@ -34,67 +81,39 @@ func render(v reflect.Value) *yaml.Node {
 	case reflect.Slice:
 		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for i := range v.Len() {
-			if item := render(v.Index(i)); item != nil {
-				n.Content = append(n.Content, item)
-			}
+			n.Content = append(n.Content, render(v.Index(i)))
 		}
 		return n
+	case reflect.String:
+		return encoded(withoutPassword(v.String()))
 	}
-	return encoded(redactURL(v.Interface()))
-}
-
-// renderText handles what is written as text, and what has a YAML form of its own.
-func renderText(v reflect.Value) (*yaml.Node, bool) {
-	if !v.IsValid() || !v.CanInterface() || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, true
-	}
-	switch x := v.Interface().(type) {
-	case time.Duration:
-		return encoded(x.String()), true
-	case interface{ MarshalYAML() (any, error) }:
-		plain, err := x.MarshalYAML()
-		if err != nil {
-			return encoded(err.Error()), true
-		}
-		return encoded(plain), true
-	case encoding.TextMarshaler:
-		text, err := x.MarshalText()
-		if err != nil {
-			return encoded(err.Error()), true
-		}
-		return encoded(string(text)), true
-	}
-	return nil, false
+	return encoded(v.Interface())
 }
 
 func renderFields(n *yaml.Node, v reflect.Value) {
 	for i := range v.NumField() {
-		name, flags, _ := strings.Cut(v.Type().Field(i).Tag.Get("koanf"), ",")
+		name, squash := tagOf(v.Type().Field(i))
 		switch {
-		case flags == "squash":
+		case squash:
 			renderFields(n, v.Field(i))
-		case name != "" && name != "-":
-			addKey(n, name, render(v.Field(i)))
+		case name != "":
+			put(n, name, render(v.Field(i)))
 		}
 	}
 }
 
 func renderMap(v reflect.Value) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.MappingNode}
+	n := mapping()
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	for _, k := range keys {
-		addKey(n, k.String(), render(v.MapIndex(k)))
+		put(n, k.String(), render(v.MapIndex(k)))
 	}
 	return n
 }
 
-func addKey(n *yaml.Node, key string, value *yaml.Node) {
-	if value != nil {
-		n.Content = append(n.Content, encoded(key), value)
-	}
-}
-
+// encoded writes a scalar; a text gets quotes where YAML would take it for
+// something else.
 func encoded(v any) *yaml.Node {
 	n := &yaml.Node{}
 	if err := n.Encode(v); err != nil {
@@ -103,11 +122,19 @@ func encoded(v any) *yaml.Node {
 	return n
 }
 
-// redactURL hides the password of a URL, whichever key it stands under.
-func redactURL(v any) any {
-	s, ok := v.(string)
-	if !ok {
-		return v
+// shortDuration writes 1m for 1m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
 	}
-	return regexp.MustCompile(`^([a-z][a-z0-9+.-]*://)[^/@]*@`).ReplaceAllString(s, "${1}***@")
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// withoutPassword hides the user and password of a URL, whichever key it stands under.
+func withoutPassword(s string) string {
+	return regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]*@`).ReplaceAllString(s, "${1}"+redacted+"@")
 }

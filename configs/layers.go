@@ -1,12 +1,13 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
-	"maps"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/knadh/koanf/providers/confmap"
@@ -22,25 +23,29 @@ type Input struct {
 	Set  []string // a.b=c, from the command line
 }
 
-// envPrefix begins every environment variable that is configuration.
-const envPrefix = "CTFERRY_"
+// Environ is the process's environment, for Input.Env.
+func Environ() []string { return os.Environ() }
 
 // layers merges what was given, later over earlier; maps merge, lists replace.
 type layers struct {
-	k      *koanf.Koanf
-	places places
-	errs   Errors
-	files  []string // that were read, in order
+	k        *koanf.Koanf
+	places   places
+	errs     Errors
+	warnings Errors
+	files    []string        // that were read, in order
+	sources  []string        // every layer by name, in order
+	open     map[string]bool // files that everybody may read
 }
 
 func gather(in Input) (*layers, error) {
-	l := &layers{k: koanf.New("."), places: places{}}
+	l := &layers{k: koanf.New("."), places: places{}, open: map[string]bool{}}
 	if in.File != "" {
 		if err := l.addFiles(in.File); err != nil {
 			return nil, err
 		}
 	}
-	for _, kv := range in.Env {
+	// Sorted, CTFERRY_A comes before CTFERRY_A__B: the nearer key wins.
+	for _, kv := range slices.Sorted(slices.Values(in.Env)) {
 		l.addEnv(kv)
 	}
 	for _, kv := range in.Set {
@@ -50,79 +55,83 @@ func gather(in Input) (*layers, error) {
 }
 
 func (l *layers) addFiles(file string) error {
-	more, err := filepath.Glob(filepath.Join(filepath.Dir(file), "conf.d", "*.yaml"))
-	if err != nil {
-		return fmt.Errorf("conf.d: %w", err)
+	if err := l.addFile(file); err != nil {
+		return err
 	}
-	sort.Strings(more)
-	for _, name := range append([]string{file}, more...) {
-		d, err := readDocument(name)
-		if err != nil {
-			return err
-		}
-		l.files = append(l.files, name)
-		l.errs = append(l.errs, d.errs...)
-		if err := l.add(d.values, d.places); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	dir := filepath.Join(filepath.Dir(file), "conf.d")
+	entries, err := os.ReadDir(dir) // sorted by name
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), "."):
+		case strings.HasSuffix(e.Name(), ".yaml"):
+			if err := l.addFile(name); err != nil {
+				return err
+			}
+		case strings.HasSuffix(e.Name(), ".yml"):
+			l.warnings = append(l.warnings, Error{Place{Source: name}, option.Fault{Text: "is not read: expected a name that ends in .yaml"}})
 		}
 	}
 	return nil
 }
 
+func (l *layers) addFile(name string) error {
+	text, everybody, err := readBounded(name)
+	if err != nil {
+		return err
+	}
+	l.files = append(l.files, name)
+	l.sources = append(l.sources, name)
+	l.open[name] = everybody
+	d := parseDocument(name, "", nil, text)
+	l.errs = append(l.errs, d.errs...)
+	values, ok := d.root.(map[string]any)
+	if !ok && d.root != nil {
+		l.errs = append(l.errs, Error{d.places[""], option.Fault{Text: "expected a mapping of keys to values, not " + word(d.root)}})
+	}
+	return l.add(values, d.places)
+}
+
+// readBounded reads a file, which may be a pipe, and tells whether everybody
+// on the host may read it.
+func readBounded(name string) (text []byte, everybody bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, false, err
+	}
+	text, err = io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err == nil && len(text) > maxFileSize {
+		err = fmt.Errorf("%s: larger than %s", name, option.Size(maxFileSize))
+	}
+	return text, info.Mode().IsRegular() && info.Mode()&0o004 != 0, err
+}
+
+// add lays values over what there is. A section that is empty in the new layer
+// (its keys commented out, say) leaves the old one as it is.
 func (l *layers) add(values map[string]any, at places) error {
-	maps.Copy(l.places, at)
+	l.places.merge(at)
+	leaveSections(values, l.k.Raw())
 	return l.k.Load(confmap.Provider(values, ""), nil)
 }
 
-// addEnv takes CTFERRY_A__B=value as a.b; other variables are nobody's business.
-func (l *layers) addEnv(kv string) {
-	name, value, _ := strings.Cut(kv, "=")
-	key, ok := strings.CutPrefix(name, envPrefix)
-	if !ok {
-		return
-	}
-	path := strings.ToLower(strings.ReplaceAll(key, "__", "."))
-	l.addOne(Place{Source: "environment " + name}, path, value)
-}
-
-func (l *layers) addSet(kv string) {
-	path, value, ok := strings.Cut(kv, "=")
-	place := Place{Source: "--set " + path}
-	if !ok {
-		l.errs = append(l.errs, Error{place, option.Fault{Text: "expected KEY=VALUE, such as node=edge-1"}})
-		return
-	}
-	l.addOne(place, path, value)
-}
-
-// addOne sets one key to a value that is read as YAML, so that numbers, lists
-// and maps can be given.
-func (l *layers) addOne(place Place, path, value string) {
-	steps := strings.Split(path, ".")
-	if slices.Contains(steps, "") {
-		l.errs = append(l.errs, Error{place, option.Fault{Text: fmt.Sprintf("%q is no key: expected names parted by dots", path)}})
-		return
-	}
-	d := parseDocument(place.Source, []byte("v: "+value))
-	if len(d.errs) > 0 {
-		l.errs = append(l.errs, Error{place, option.Fault{Path: path, Text: d.errs[0].Fault.Text}})
-		return
-	}
-	values, at := d.values["v"], places{}
-	for i := len(steps) - 1; i >= 0; i-- {
-		at[strings.Join(steps[:i+1], ".")] = place
-		values = map[string]any{steps[i]: values}
-	}
-	// What stands above the key keeps its place if it has one.
-	for p := parent(path); p != ""; p = parent(p) {
-		if old, ok := l.places[p]; ok {
-			at[p] = old
+func leaveSections(values, old map[string]any) {
+	for k, v := range values {
+		below, isMap := old[k].(map[string]any)
+		if !isMap {
+			continue
+		}
+		if m, ok := v.(map[string]any); ok {
+			leaveSections(m, below)
+		} else if v == nil {
+			delete(values, k)
 		}
 	}
-	if err := l.add(values.(map[string]any), at); err != nil {
-		l.errs = append(l.errs, Error{place, option.Fault{Path: path, Text: err.Error()}})
-	}
 }
-
-// Environ is the process's environment, for Input.Env.
-func Environ() []string { return os.Environ() }

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ctferry/ctferry/internal/option"
@@ -19,15 +20,15 @@ type raw struct {
 }
 
 type rawSource struct {
-	Events   flow.Types   `koanf:"events"`
-	Tables   []flow.Table `koanf:"tables"`
-	Buffer   rawBuffer    `koanf:"buffer"`
-	Receive  string       `koanf:"receive"`
-	Reliable bool         `koanf:"reliable"`
-	Track    bool         `koanf:"track"`
-	Dump     rawDump      `koanf:"dump"`
-	Filter   *flow.Filter `koanf:"filter"`
-	NetNS    []string     `koanf:"netns"`
+	Events   []kernelEvent `koanf:"events"`
+	Tables   []table       `koanf:"tables"`
+	Buffer   rawBuffer     `koanf:"buffer"`
+	Receive  string        `koanf:"receive"`
+	Reliable bool          `koanf:"reliable"`
+	Track    bool          `koanf:"track"`
+	Dump     rawDump       `koanf:"dump"`
+	Filter   filter        `koanf:"filter"`
+	NetNS    []string      `koanf:"netns"`
 }
 
 type rawBuffer struct {
@@ -41,22 +42,74 @@ type rawDump struct {
 	Zero     bool          `koanf:"zero"`
 }
 
+// sinkKeys are the keys of a sink that the loader itself understands.
+type sinkKeys struct {
+	Connection string `koanf:"connection"`
+	Filter     filter `koanf:"filter"`
+}
+
 // rawDefaults are what a key means that is not set.
 func rawDefaults(node string) raw {
-	d := source.Default()
-	return raw{Node: node, Source: rawSource{
-		Events: d.Events, Tables: d.Tables, Buffer: rawBuffer{d.Buffer, d.Max}, Receive: d.Receive,
-	}}
+	return raw{Node: node, Source: rawOf(source.Default())}
+}
+
+func rawOf(c source.Config) rawSource {
+	r := rawSource{
+		Buffer: rawBuffer{c.Buffer, c.Max}, Receive: c.Receive, Reliable: c.Reliable, Track: c.Track,
+		Dump: rawDump{c.Dump.AtStart, c.Dump.Interval, c.Dump.Zero}, Filter: filter{c.Filter}, NetNS: c.NetNS,
+	}
+	for _, name := range c.Events.Names() {
+		e, _ := flow.ParseType(name)
+		r.Events = append(r.Events, kernelEvent(e))
+	}
+	for _, t := range c.Tables {
+		r.Tables = append(r.Tables, table(t))
+	}
+	return r
 }
 
 func (r *rawSource) config() source.Config {
-	return source.Config{
-		Events: r.Events, Tables: r.Tables, Buffer: r.Buffer.Size, Max: r.Buffer.Max, Receive: r.Receive,
-		Reliable: r.Reliable, Track: r.Track, Filter: r.Filter, NetNS: r.NetNS,
-		Dump: source.Dump{AtStart: r.Dump.AtStart, Interval: r.Dump.Interval, Zero: r.Dump.Zero},
+	c := source.Config{
+		Buffer: r.Buffer.Size, Max: r.Buffer.Max, Receive: r.Receive, Reliable: r.Reliable, Track: r.Track,
+		Dump: source.Dump{AtStart: r.Dump.AtStart, Interval: r.Dump.Interval, Zero: r.Dump.Zero}, Filter: r.Filter.Filter, NetNS: r.NetNS,
 	}
+	for _, e := range r.Events {
+		c.Events |= flow.TypesOf(flow.Type(e))
+	}
+	for _, t := range r.Tables {
+		c.Tables = append(c.Tables, flow.Table(t))
+	}
+	return c
 }
 
-// later are the sections of the design that this version does not have yet:
-// refused by name rather than as unknown.
-func later() []string { return []string{"spool", "control", "nats_server", "admin"} }
+// kernelEvent is an event that the kernel can be asked for.
+type kernelEvent flow.Type
+
+// UnmarshalText reads new, update or destroy.
+func (e *kernelEvent) UnmarshalText(text []byte) error {
+	t, ok := flow.ParseType(string(text))
+	if !ok || !flow.TypesOf(flow.TypeNew, flow.TypeUpdate, flow.TypeDestroy).Has(t) {
+		return fmt.Errorf("%s is no event of the kernel: expected new, update or destroy", quote(string(text)))
+	}
+	*e = kernelEvent(t)
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (e kernelEvent) MarshalText() ([]byte, error) { return []byte(flow.Type(e).String()), nil }
+
+// table is one of the kernel's tables.
+type table flow.Table
+
+// UnmarshalText reads conntrack or expect.
+func (t *table) UnmarshalText(text []byte) error {
+	parsed, ok := flow.ParseTable(string(text))
+	if !ok {
+		return fmt.Errorf("%s is no table: expected conntrack or expect", quote(string(text)))
+	}
+	*t = table(parsed)
+	return nil
+}
+
+// MarshalText is the inverse of UnmarshalText.
+func (t table) MarshalText() ([]byte, error) { return []byte(flow.Table(t).String()), nil }

@@ -1,9 +1,10 @@
 package configs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,153 +14,148 @@ import (
 	"github.com/ctferry/ctferry/internal/option"
 )
 
-// Bounds of a file: far above any configuration, far below what hurts.
+// Bounds of a document: far above any configuration, far below what hurts.
 const (
 	maxFileSize = 4 << 20
-	maxNodes    = 100_000
+	maxDepth    = 24
+	maxKey      = 128
+	maxWeight   = 32 << 20 // bytes that values with their paths may take, aliases expanded
+	nodeWeight  = 64
 )
 
-// document reads one YAML document into maps, noting where every key stands.
+// plain is a scalar that YAML takes for a number or a boolean, as it is
+// written: what it means depends on the key (0640 may be a mode).
+type plain string
+
+// document reads one YAML document into maps, lists, strings, plain and nil,
+// noting where every key stands. Keys that begin with x- stay in: only who
+// knows the key's type knows whether they are data.
 type document struct {
 	name   string
-	values map[string]any
+	fixed  *Place // where everything stands that does not come from a file
+	root   any
 	places places
 	errs   Errors
-	nodes  int
+	weight int
+	open   map[*yaml.Node]bool // aliases that are being expanded
 }
 
-// readDocument reads a file. An empty one is an empty map.
-func readDocument(name string) (*document, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
+// parseDocument reads a document that stands at path in the configuration. It
+// never panics and its work is bounded, whatever the text.
+func parseDocument(name, path string, fixed *Place, text []byte) *document {
+	d := &document{name: name, fixed: fixed, places: places{}, open: map[*yaml.Node]bool{}}
+	var root, second yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	err := dec.Decode(&root)
+	if err == nil {
+		err = dec.Decode(&second)
 	}
-	if info.Size() > maxFileSize {
-		return nil, fmt.Errorf("%s: larger than %d bytes", name, maxFileSize)
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return parseDocument(name, text), nil
-}
-
-func parseDocument(name string, text []byte) *document {
-	d := &document{name: name, values: map[string]any{}, places: places{}}
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
-		d.errs = append(d.errs, syntaxError(name, err))
+	d.places[path] = d.at(&yaml.Node{Line: 1, Column: 1})
+	switch {
+	case err == nil:
+		d.fault(&second, path, "a second document begins here: expected one")
+	case !errors.Is(err, io.EOF):
+		d.syntaxError(path, err)
 		return d
 	}
-	if len(root.Content) == 0 {
-		return d
+	if len(root.Content) > 0 {
+		d.places[path] = d.at(root.Content[0])
+		d.root = d.value(root.Content[0], path, 0)
 	}
-	top := root.Content[0]
-	d.places[""] = Place{name, top.Line, top.Column}
-	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
-		return d
-	}
-	if top.Kind != yaml.MappingNode {
-		d.fault(top, "", "expected a mapping of keys to values")
-		return d
-	}
-	d.values = d.mapping(top, "")
 	return d
 }
 
 // syntaxError takes the line out of the parser's message; it has no column.
-func syntaxError(name string, err error) Error {
+func (d *document) syntaxError(path string, err error) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	place := Place{Source: name}
-	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(text); m != nil {
-		place.Line, _ = strconv.Atoi(m[1])
-		place.Col = 1
+	n := &yaml.Node{Line: 1, Column: 1}
+	if m := regexp.MustCompile(`^(?:.*?)line (\d+)(?:, column \d+)?: `).FindStringSubmatch(text); m != nil {
+		n.Line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
 	}
-	return Error{place, option.Fault{Text: "not valid YAML: " + text}}
+	d.fault(n, path, "not valid YAML: "+text)
+}
+
+func (d *document) at(n *yaml.Node) Place {
+	p := Place{Source: d.name, Line: n.Line, Col: n.Column}
+	if d.fixed != nil {
+		p = *d.fixed
+	}
+	p.section = n.Kind == yaml.MappingNode
+	return p
 }
 
 func (d *document) fault(n *yaml.Node, path, text string) {
-	d.errs = append(d.errs, Error{Place{d.name, n.Line, n.Column}, option.Fault{Path: path, Text: text}})
+	p := d.at(n)
+	p.section = false
+	d.errs = append(d.errs, Error{p, option.Fault{Path: path, Text: text}})
 }
 
-func (d *document) mapping(n *yaml.Node, path string) map[string]any {
-	out := map[string]any{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		if key.Tag == "!!merge" {
-			d.merge(out, value, path)
-			continue
-		}
-		if strings.HasPrefix(key.Value, "x-") {
-			continue // room for anchors
-		}
-		at := option.Below(path, key.Value)
-		if _, twice := out[key.Value]; twice && d.places[at].Line != 0 && d.places[at].Source == d.name {
-			d.fault(key, at, fmt.Sprintf("stands twice, first at line %d", d.places[at].Line))
-			continue
-		}
-		v := d.value(value, at)
-		d.places[at] = Place{d.name, key.Line, key.Column}
-		out[key.Value] = v
+// full reports whether the document has grown past its bounds; the first to
+// ask leaves a fault.
+func (d *document) full(n *yaml.Node, path string, depth int) bool {
+	was := d.weight
+	d.weight += nodeWeight + len(path)
+	switch {
+	case was > maxWeight:
+		return true
+	case d.weight > maxWeight:
+		d.fault(n, "", "the document is too large with its aliases expanded")
+		return true
+	case depth > maxDepth:
+		d.fault(n, "", fmt.Sprintf("more than %d levels deep", maxDepth))
+		return true
 	}
-	return out
+	return false
 }
 
-// merge takes in what `<<: *anchor` names; keys beside it win.
-func (d *document) merge(out map[string]any, n *yaml.Node, path string) {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	switch n.Kind {
-	case yaml.SequenceNode:
-		for _, item := range n.Content {
-			d.merge(out, item, path)
-		}
-	case yaml.MappingNode:
-		for k, v := range d.mapping(n, path) {
-			delete(d.places, option.Below(path, k))
-			if _, ok := out[k]; !ok {
-				out[k] = v
-			}
-		}
-	default:
-		d.fault(n, path, "expected a mapping after <<")
-	}
-}
-
-func (d *document) value(n *yaml.Node, path string) any {
-	if d.nodes++; d.nodes > maxNodes {
-		if d.nodes == maxNodes+1 {
-			d.fault(n, path, fmt.Sprintf("more than %d values", maxNodes))
-		}
+func (d *document) value(n *yaml.Node, path string, depth int) any {
+	if d.full(n, path, depth) {
 		return nil
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		return d.value(n.Alias, path)
+		if d.open[n.Alias] {
+			d.fault(n, path, fmt.Sprintf("*%s stands inside of what it names", n.Value))
+			return nil
+		}
+		d.open[n.Alias] = true
+		defer delete(d.open, n.Alias)
+		return d.value(n.Alias, path, depth+1)
 	case yaml.MappingNode:
-		return d.mapping(n, path)
+		return d.mapping(n, path, depth)
 	case yaml.SequenceNode:
 		list := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			at := fmt.Sprintf("%s[%d]", path, i)
-			list[i] = d.value(item, at)
-			d.places[at] = Place{d.name, item.Line, item.Column}
+			at := path + "[" + strconv.Itoa(i) + "]"
+			list[i] = d.value(item, at, depth+1)
+			d.place(at, item, item)
 		}
 		return list
 	}
-	v, err := scalar(n)
-	if err != nil {
-		d.fault(n, path, err.Error())
-	}
-	return v
+	return d.scalar(n, path)
 }
 
-func scalar(n *yaml.Node) (any, error) {
-	var v any
-	if err := n.Decode(&v); err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+// place notes where a key or an item stands, and whether its value is a mapping.
+func (d *document) place(path string, key, value *yaml.Node) {
+	p := d.at(key)
+	for i := 0; value.Kind == yaml.AliasNode && i < maxDepth; i++ {
+		value = value.Alias
 	}
-	return v, nil
+	p.section = value.Kind == yaml.MappingNode
+	d.places[path] = p
+}
+
+func (d *document) scalar(n *yaml.Node, path string) any {
+	switch tag := n.ShortTag(); tag {
+	case "!!null":
+		return nil
+	case "!!int", "!!float", "!!bool":
+		return plain(n.Value)
+	case "!!str", "!!timestamp", "!!merge":
+		return n.Value
+	default:
+		d.fault(n, path, fmt.Sprintf("the tag %s is not known here", tag))
+	}
+	return nil
 }

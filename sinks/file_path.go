@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ctferry/ctferry/internal/option"
 )
@@ -45,6 +47,11 @@ func parseFilePath(path, base string) (filePath, error) {
 		return filePath{}, option.Fault{Path: "path", Text: "missing: expected the absolute path of a file"}
 	case !filepath.IsAbs(path) || filepath.Clean(path) != path || strings.HasPrefix(path, "//"):
 		return filePath{}, option.Fault{Path: "path", Text: fmt.Sprintf("%q: expected an absolute path without . and .. and doubled slashes", path)}
+	}
+	for _, r := range path {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return filePath{}, option.Fault{Path: "path", Text: fmt.Sprintf("%q holds a sign that cannot be printed", path)}
+		}
 	}
 	if base == "" {
 		base = fixedDirectories(path)

@@ -159,7 +159,7 @@ func tryBrokers(ctx context.Context, candidates []string, ask func(net.Addr) err
 		if err == nil {
 			return addr, nil
 		}
-		all = errors.Join(all, fmt.Errorf("broker %s: %w", addr, err))
+		all = kafkaJoin(all, fmt.Errorf("broker %s: %w", addr, err))
 		if ctx.Err() != nil {
 			break
 		}

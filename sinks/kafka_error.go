@@ -137,3 +137,21 @@ func kafkaCause(err error) error {
 	}
 	return err
 }
+
+// kafkaJoin makes one line of the first few errors that differ.
+func kafkaJoin(errs ...error) error {
+	var joined error
+	seen := map[string]bool{}
+	for _, err := range errs {
+		if err == nil || len(seen) == 4 || seen[err.Error()] {
+			continue
+		}
+		seen[err.Error()] = true
+		if joined == nil {
+			joined = err
+		} else {
+			joined = fmt.Errorf("%w; %w", joined, err)
+		}
+	}
+	return joined
+}

@@ -2,8 +2,6 @@ package sinks
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -224,7 +222,7 @@ func (k *Kafka) sum(b *Batch, failed error) error {
 			class = Retry
 		}
 	}
-	err := errors.Join(errs...)
+	err := kafkaJoin(errs...)
 	if err == nil {
 		return nil
 	}
@@ -237,5 +235,5 @@ func (k *Kafka) sum(b *Batch, failed error) error {
 		slices.Sort(poison)
 		return &Error{Class: Poison, Poison: poison, Err: err}
 	}
-	return &Error{Class: class, Reopen: class == Configuration, Err: fmt.Errorf("kafka: %w", err)}
+	return &Error{Class: class, Reopen: class == Configuration, Err: err}
 }

@@ -5,6 +5,7 @@ package sinks
 func Kinds() map[string]func() Options {
 	return map[string]func() Options{
 		"file":   NewFileOptions,
+		"kafka":  NewKafkaOptions,
 		"stdout": NewStdoutOptions,
 	}
 }

@@ -41,11 +41,11 @@ func TestBatchesByCountBytesAndLinger(t *testing.T) {
 				offerUpTo(o, 10)
 				stop := start(o)
 				time.Sleep(5 * time.Second)
-				if first != tt.after {
-					t.Errorf("first write after %v, expected %v", first, tt.after)
-				}
 				if err := stop(); err != nil {
 					t.Error(err)
+				}
+				if first != tt.after {
+					t.Errorf("first write after %v, expected %v", first, tt.after)
 				}
 				if !slices.Equal(sink.sizes, tt.sizes) || !slices.Equal(sink.got, upTo(10)) {
 					t.Errorf("batches %v, expected %v; records %v", sink.sizes, tt.sizes, sink.got)

@@ -49,7 +49,7 @@ func report(c *cobra.Command, cfg *configs.Config) error {
 	out := c.OutOrStdout()
 	for _, k := range cfg.Sinks {
 		order := "ordered"
-		if why := k.Unordered(); why != "" {
+		if why := k.Options.Unordered(); why != "" {
 			order = "unordered: " + why
 		}
 		fmt.Fprintf(out, "sink %s: %s, %s, %v, %s\n", k.Name, k.Type, k.Encoding, k.Types().Names(), order)

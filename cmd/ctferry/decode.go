@@ -70,12 +70,15 @@ func transcode(r io.Reader, format encode.Format, w io.Writer) error {
 	dec, enc := format.NewDecoder(), encode.Formats()["json"].NewEncoder(encode.Projection{})
 	batch := flow.NewBatch(1)
 	var line []byte
-	n := 0
-	for record, err := range encode.Records(r, format.Framing) {
+	records := encode.Records(r, format.Framing)
+	for n := 1; ; n++ {
+		record, err := records.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		n++
 		batch.Reset()
 		if err := dec.Decode(batch, record); err != nil {
 			return fmt.Errorf("record %d: %w", n, err)
@@ -85,7 +88,6 @@ func transcode(r io.Reader, format encode.Format, w io.Writer) error {
 			return err
 		}
 	}
-	return nil
 }
 
 // decompress looks at the first bytes for a known magic.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/ctferry/ctferry/configs"
@@ -22,10 +24,11 @@ type service struct {
 	fanout *sinks.Fanout
 	source *source.Source
 
-	mu      sync.Mutex // guards what a reload changes
-	workers map[string]*worker
-	gone    []flow.SinkBooks // accounts of outlets that a reload replaced
-	failed  chan error
+	mu       sync.Mutex // guards what a reload changes
+	workers  map[string]*worker
+	retiring []*worker        // replaced by a reload, still draining
+	gone     []flow.SinkBooks // the sum of the accounts of those that have drained, by name
+	failed   chan error
 }
 
 // worker is an outlet that runs.
@@ -101,7 +104,7 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	}
 	s.stopWorkers()
 	s.logBooks()
-	if errors.Is(err, sinks.ErrStdoutClosed) {
+	if errors.Is(err, sinks.ErrReaderGone) {
 		return nil // whoever read us has seen enough
 	}
 	return err
@@ -130,12 +133,29 @@ func (s *service) start(w, before *worker) {
 func (s *service) stopWorkers() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.workers {
+	all := append(slices.Collect(maps.Values(s.workers)), s.retiring...)
+	for _, w := range all {
 		w.cancel()
 	}
-	for _, w := range s.workers {
+	for _, w := range all {
 		<-w.done
 	}
+}
+
+// retire keeps the account of a worker that a reload replaced until it has
+// drained, and the sum of such accounts, by name, for good; mu is held.
+func (s *service) retire(w *worker) {
+	s.retiring = append(s.retiring, w)
+	kept := s.retiring[:0]
+	for _, w := range s.retiring {
+		select {
+		case <-w.done:
+			s.gone = addSinkBooks(s.gone, w.outlet.Books())
+		default:
+			kept = append(kept, w)
+		}
+	}
+	s.retiring = kept
 }
 
 // books is the account of everything.
@@ -143,10 +163,13 @@ func (s *service) books() flow.Books {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := flow.Books{Sockets: s.source.Books()}
-	for _, c := range s.cfg.Sinks {
-		b.Sinks = append(b.Sinks, s.workers[c.Name].outlet.Books())
+	b.Sinks = slices.Clone(s.gone)
+	for _, w := range s.retiring {
+		b.Sinks = addSinkBooks(b.Sinks, w.outlet.Books())
 	}
-	b.Sinks = append(b.Sinks, s.gone...)
+	for _, c := range s.cfg.Sinks {
+		b.Sinks = addSinkBooks(b.Sinks, s.workers[c.Name].outlet.Books())
+	}
 	return b
 }
 

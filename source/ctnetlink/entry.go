@@ -66,7 +66,7 @@ func (c *Conn) Get(ctx context.Context, k Key, b *flow.Batch) error {
 		return err
 	}
 	if b.Free() == 0 {
-		return q.fail(errors.New("the batch is full"))
+		return q.fail(errFull)
 	}
 	found := false
 	err = c.do(ctx, q, func(m *message) error {

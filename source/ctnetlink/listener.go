@@ -20,6 +20,9 @@ type Counts struct {
 	Foreign   uint64 // messages that are no conntrack event, and datagrams that a process sent
 }
 
+// errFull is told when there is no slot to read into.
+var errFull = errors.New("read events: the batch is full")
+
 // Listener is an event socket. Read, Wait and Close belong to one goroutine;
 // the other methods may be called by any.
 type Listener struct {
@@ -78,24 +81,29 @@ func newListener(s socket, limit int) (*Listener, error) {
 }
 
 // Read fills b with the events that are waiting and never waits for one. It
-// gives the number of datagrams that it took; 0 means that nothing was waiting.
-// One call takes at most 256 datagrams, which is as many events; what finds no
-// free slot in b is kept for the next call.
+// gives the number of datagrams that it read from; 0 means that nothing was
+// waiting. One call takes at most 256 datagrams, which is as many events; what
+// finds no free slot in b is kept for the next call. A batch without any free
+// slot is an error.
 func (l *Listener) Read(b *flow.Batch) (datagrams int, err error) {
+	if b.Free() == 0 {
+		return 0, errFull
+	}
 	if len(l.pending) == 0 {
 		if l.pending, err = l.recv.next(); err != nil {
 			return 0, err
 		}
 	}
 	var c Counts
-	for datagrams < len(l.pending) {
-		d := &l.pending[datagrams]
-		if !l.take(b, d, &c) {
-			break
-		}
-		datagrams++
+	done := 0
+	for done < len(l.pending) && l.take(b, &l.pending[done], &c) {
+		done++
 	}
-	l.pending = l.pending[datagrams:]
+	datagrams = done
+	if done < len(l.pending) && c.Received > uint64(done) {
+		datagrams++ // of the last one a part was read
+	}
+	l.pending = l.pending[done:]
 	l.received.Add(c.Received)
 	l.malformed.Add(c.Malformed)
 	l.foreign.Add(c.Foreign)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -258,6 +260,38 @@ func TestWideCounter(t *testing.T) {
 	}
 }
 
+// TestSplitDatagram reads datagrams of several messages, as no kernel sends them
+// to an event socket, with a batch that is too small for one.
+func TestSplitDatagram(t *testing.T) {
+	three := append(append(good(), good()...), good()...)
+	broken := append(append(good(), good()...), 1, 2, 3)
+	l := &Listener{recv: &scripted{give: [][]datagram{{{data: three}, {data: broken}, {data: good()}}, {{data: good()}}}}}
+	b := flow.NewBatch(2)
+	var sizes, taken []int
+	for range 4 {
+		n, err := l.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes, taken = append(sizes, b.Len()), append(taken, n)
+		b.Reset()
+	}
+	// 2 of three; 1 of three and 1 of broken; 1 of broken, which then is found
+	// out, so that it is taken back, and the good one; the last.
+	if !slices.Equal(sizes, []int{2, 2, 1, 1}) || !slices.Equal(taken, []int{1, 2, 2, 1}) {
+		t.Errorf("events %v, datagrams %v", sizes, taken)
+	}
+	if c := l.Counts(); c != (Counts{Received: 7, Malformed: 1}) {
+		t.Errorf("%+v", c)
+	}
+	for range 2 {
+		b.Next()
+	}
+	if _, err := l.Read(b); !errors.Is(err, errFull) {
+		t.Errorf("a full batch: %v", err)
+	}
+}
+
 // TestSmallBatch reads with fewer slots than there are datagrams: nothing is lost.
 func TestSmallBatch(t *testing.T) {
 	ns := testnet.New(t)
@@ -281,6 +315,44 @@ func TestSmallBatch(t *testing.T) {
 	}
 	if events != done.Events() || l.Counts().Received != uint64(events) {
 		t.Errorf("%d of %d events, %+v", events, done.Events(), l.Counts())
+	}
+}
+
+// TestOthersMayAsk calls from several goroutines, while one reads, what any may
+// call (see it under the race detector).
+func TestOthersMayAsk(t *testing.T) {
+	ns := testnet.New(t)
+	l := listen(t, ns, Config{Groups: ConntrackNew | ConntrackDestroy, Buffer: 64 << 10, MaxBuffer: 8 << 20})
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for size := range 3 {
+		wg.Go(func() {
+			for n := 1; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				s, err := l.Stats()
+				_, grown := l.Grow(n * size << 16)
+				if err != nil || grown != nil || l.Counts().Malformed != 0 || s.Buffer == 0 {
+					t.Errorf("%+v: %v, %v", s, err, grown)
+					return
+				}
+				l.Interrupt()
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	done := churn(t, testnet.Churn{NS: ns, Entries: 3000})
+	got := drain(t, l, none)
+	if _, err := l.Wait(time.Second); err != nil {
+		t.Error(err)
+	}
+	close(stop)
+	wg.Wait()
+	if s, err := l.Stats(); err != nil || uint64(got)+s.Drops != uint64(done.Events()) {
+		t.Errorf("%d received, %d dropped of %d: %v", got, s.Drops, done.Events(), err)
 	}
 }
 

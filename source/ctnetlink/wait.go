@@ -58,6 +58,9 @@ func (w *waker) wait(fd int, timeout time.Duration) (bool, error) {
 			if fds[1].Revents != 0 {
 				w.drain()
 			}
+			if fds[0].Revents&unix.POLLNVAL != 0 {
+				return false, &Error{Op: "wait", Err: unix.EBADF}
+			}
 			// An error on the socket (POLLERR) is told by the read that follows.
 			return fds[0].Revents != 0, nil
 		}

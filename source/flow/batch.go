@@ -6,24 +6,28 @@ package flow
 type Batch struct {
 	events []Event
 	n      int
-	extras []Extra
-	used   int
+	extras []Extra // made when first asked for
+	taken  []int32 // for each slot of events: 1 + the place of its extra, 0 for none
+	used   int     // extras from here on have not been given out
+	spare  []int32 // places below used that were given back
 }
 
 // NewBatch makes a batch of the given number of slots.
-func NewBatch(slots int) *Batch { return &Batch{events: make([]Event, slots)} }
+func NewBatch(slots int) *Batch {
+	return &Batch{events: make([]Event, slots), taken: make([]int32, slots)}
+}
 
 // Events are the batch's events. The slice is the batch's own.
 func (b *Batch) Events() []Event { return b.events[:b.n] }
 
-// Len is the number of events, Free the number of empty slots.
+// Len is the number of events.
 func (b *Batch) Len() int { return b.n }
 
 // Free is the number of empty slots.
 func (b *Batch) Free() int { return len(b.events) - b.n }
 
 // Reset empties the batch.
-func (b *Batch) Reset() { b.n, b.used = 0, 0 }
+func (b *Batch) Reset() { b.n, b.used, b.spare = 0, 0, b.spare[:0] }
 
 // Next gives the next slot, empty, or nil when the batch is full.
 func (b *Batch) Next() *Event {
@@ -31,32 +35,42 @@ func (b *Batch) Next() *Event {
 		return nil
 	}
 	e := &b.events[b.n]
+	b.taken[b.n] = 0
 	b.n++
 	e.Reset()
 	return e
 }
 
-// Undo takes back the slot that Next gave last: what was decoded into it is no event.
+// Undo takes back the batch's last event, the one that Next gave if nothing
+// happened since: what was decoded into it is no event.
 func (b *Batch) Undo() {
 	if b.n == 0 {
 		return
 	}
 	b.n--
-	if b.events[b.n].Extra != nil {
-		b.used--
+	b.giveBack(b.n)
+}
+
+// giveBack frees the extra of slot i, whose event is gone.
+func (b *Batch) giveBack(i int) {
+	if b.taken[i] != 0 {
+		b.spare = append(b.spare, b.taken[i]-1)
+		b.taken[i] = 0
 	}
 }
 
-// Keep leaves only the events for which keep answers true, in their order.
+// Keep leaves only the events for which keep answers true, in their order. It
+// moves events, so a pointer to one of them is no longer good.
 func (b *Batch) Keep(keep func(*Event) bool) {
 	out := 0
 	for i := range b.events[:b.n] {
 		if !keep(&b.events[i]) {
+			b.giveBack(i)
 			continue
 		}
 		if out != i {
-			// Slots are swapped, not copied over, so that every slot stays usable.
-			b.events[out], b.events[i] = b.events[i], b.events[out]
+			b.events[out] = b.events[i]
+			b.taken[out], b.taken[i] = b.taken[i], 0
 		}
 		out++
 	}
@@ -64,7 +78,8 @@ func (b *Batch) Keep(keep func(*Event) bool) {
 }
 
 // ExtraFor gives the event, which must be the batch's last, its side slot for
-// rare values. The slot's values are guarded by the event's presence bits.
+// rare values. The slot's values are guarded by the event's presence bits. An
+// Extra that the event has got from elsewhere stays.
 func (b *Batch) ExtraFor(e *Event) *Extra {
 	if e.Extra != nil {
 		return e.Extra
@@ -72,8 +87,14 @@ func (b *Batch) ExtraFor(e *Event) *Extra {
 	if b.extras == nil {
 		b.extras = make([]Extra, len(b.events))
 	}
-	e.Extra = &b.extras[b.used]
-	b.used++
+	place := int32(b.used)
+	if n := len(b.spare); n > 0 {
+		place, b.spare = b.spare[n-1], b.spare[:n-1]
+	} else {
+		b.used++
+	}
+	b.taken[b.n-1] = place + 1
+	e.Extra = &b.extras[place]
 	e.Extra.reset()
 	return e.Extra
 }

@@ -11,7 +11,7 @@ func (r *filterReader) contradictions(path string, t Term, names map[Field]strin
 	c := reach{protos: protoAll, families: 1<<IPv4 | 1<<IPv6, tables: 1<<TableConntrack | 1<<TableExpect}
 	for i := range t {
 		if problem := c.narrow(&t[i]); problem != "" {
-			r.faults.add(below1(path, names[t[i].Field]), "%s", problem)
+			r.faults.add(within(path, names[t[i].Field]), "%s", problem)
 			return
 		}
 	}

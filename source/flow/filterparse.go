@@ -110,7 +110,7 @@ func (r *filterReader) term(path string, v any, also ...string) Term {
 	var t Term
 	seen := map[Field]string{}
 	for _, name := range sortedKeys(m) {
-		at := below1(path, name)
+		at := within(path, name)
 		f, ok := ParseField(name)
 		if !ok {
 			r.unknownField(at, name, also)
@@ -138,7 +138,7 @@ func (r *filterReader) unknownField(path, name string, also []string) {
 	r.faults.add(path, "no such field; expected one of %s", strings.Join(FieldNames(), ", "))
 }
 
-func below1(path, key string) string {
+func within(path, key string) string {
 	if path == "" {
 		return key
 	}

@@ -1,0 +1,82 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/ctferry/ctferry/internal/option"
+)
+
+// redacted is how a secret is printed.
+const redacted = "***"
+
+// secret is a key that holds one, with its sibling that names a file.
+type secret struct {
+	path, value string
+	file        string // value of the sibling
+}
+
+// A revealer is a secret's type.
+type revealer interface{ Reveal() string }
+
+// secretsIn lists the secrets that are set somewhere in a struct.
+func secretsIn(v reflect.Value, path string) (found []secret) {
+	v = reflect.Indirect(v)
+	if v.Kind() != reflect.Struct {
+		return nil
+	}
+	fields := map[string]reflect.Value{}
+	addFields(fields, v)
+	for key, f := range fields {
+		at := option.Below(path, key)
+		s, ok := f.Interface().(revealer)
+		switch {
+		case !ok:
+			found = append(found, secretsIn(f, at)...)
+		case s.Reveal() != "":
+			file := ""
+			if sibling, ok := fields[key+"_file"]; ok && sibling.Kind() == reflect.String {
+				file = sibling.String()
+			}
+			found = append(found, secret{at, s.Reveal(), file})
+		}
+	}
+	return found
+}
+
+// secrets says what is wrong, and warns of what is unwise, about the secrets
+// of a sink or a connection at path. What is known to be wrong is not told twice.
+func (b *builder) secrets(path, conn string, options any, known option.Faults) (fs option.Faults) {
+	for _, s := range secretsIn(reflect.ValueOf(options), "") {
+		file := s.path + "_file"
+		key := option.Below(path, s.path)
+		place, exact := b.places.near(key)
+		if exact != key && conn != "" {
+			key = option.Below("connections."+conn, s.path)
+			place, _ = b.places.near(key)
+		}
+		switch {
+		case place.origin == onCommandLine:
+			fs.Add(s.path, "a secret is not taken from the command line, where every user can read it: use "+file)
+		case s.value == redacted:
+			fs.Add(s.path, fmt.Sprintf("%s stands for a secret that was not printed: give the secret itself or %s", redacted, file))
+		case s.file != "" && slices.ContainsFunc(known, func(f option.Fault) bool { return f.Path == s.path }):
+		case s.file != "":
+			fs.Add(file, s.path+" is set too: expected only one of them")
+		default:
+			b.warnSecret(place, key)
+		}
+	}
+	return fs
+}
+
+func (b *builder) warnSecret(place Place, key string) {
+	place.section = false
+	switch {
+	case place.origin == inEnvironment:
+		b.warnings = append(b.warnings, Error{place, option.Fault{Path: key, Text: "a secret in the environment is inherited by child processes and shown in /proc: better use " + key + "_file"}})
+	case b.open[place.Source]:
+		b.warnings = append(b.warnings, Error{place, option.Fault{Path: key, Text: "a secret in a file that everybody on this host may read: use " + key + "_file, or chmod o-r"}})
+	}
+}
