@@ -165,7 +165,7 @@ func TestKafkaTopicsAreBounded(t *testing.T) {
 		origin := *rs[i].Origin
 		origin.Node = "n" + strings.Repeat("x", i%40) + "-" + string(rune('a'+i%26)) + "-" + time.Duration(i).String()
 		rs[i].Origin = &origin
-		topics = append(topics, kafkaTopicTemplate{[]kafkaTopicPart{{field: "node"}}}.expand(kafkaTopicKeyOf(&rs[i])))
+		topics = append(topics, kafkaTopicTemplate{template{[]templatePart{{field: "node"}}}}.expand(templateKeyOf(&rs[i])))
 	}
 	c := startKfake(t, 1, 1, kfake.SeedTopics(1, topics...))
 	k := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Topic = "{node}" }, nil)

@@ -38,9 +38,9 @@ func (k *Kafka) forget() {
 }
 
 func (k *Kafka) topicOf(r *Record) *kafkaTopic {
-	var key kafkaTopicKey
+	var key templateKey
 	if !k.names.fixed() {
-		key = kafkaTopicKeyOf(r)
+		key = templateKeyOf(r)
 	}
 	t := k.plan.names[key]
 	if t == nil {

@@ -263,7 +263,7 @@ func TestKafkaRealGroups(t *testing.T) {
 				if m.Key != nil {
 					t.Fatalf("key %q", m.Key)
 				}
-				mustHaveHeader(t, m, kafkaContentType, tt.contentType)
+				mustHaveHeader(t, m, headerContentType, tt.contentType)
 				for _, v := range tt.split(m.Value) {
 					r, ok := bySeq[string(v)]
 					if !ok || seen[string(v)] || last[r.FlowID] > fmt.Sprintf("%08d", r.Seq) {

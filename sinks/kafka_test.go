@@ -205,8 +205,8 @@ func mustHold(tb testing.TB, messages []kafka.Message, rs []Record, allowTwice b
 		if got := m.Time.UnixMilli(); got != kafkaMS(r.Time) {
 			tb.Fatalf("seq %d: time %d, want %d", r.Seq, got, kafkaMS(r.Time))
 		}
-		mustHaveHeader(tb, m, kafkaContentType, "application/json")
-		mustHaveHeader(tb, m, kafkaSchema, "ctferry.v1")
+		mustHaveHeader(tb, m, headerContentType, "application/json")
+		mustHaveHeader(tb, m, headerSchema, "ctferry.v1")
 	}
 	for i := range rs {
 		if seen[string(rs[i].Value)] == 0 {

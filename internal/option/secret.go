@@ -2,6 +2,7 @@ package option
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -29,8 +30,9 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// GoString hides the value from %#v too.
-func (s Secret) GoString() string { return s.String() }
+// Format writes the mask for every verb, also those that do not fit a string,
+// which fmt would otherwise answer by printing the value.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue hides the value from slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
