@@ -25,7 +25,7 @@ func fillRandom(r *rand.Rand, b *flow.Batch, e *flow.Event) {
 	}
 	randomValues(r, e)
 	if e.Any(flow.HasOrig) {
-		e.Proto = proto(r)
+		e.Proto = randomProto(r)
 		randomTuple(r, &e.Orig, e.Family)
 		e.Orig.Proto = e.Proto
 		e.Orig.Has |= flow.HasProto
@@ -82,7 +82,7 @@ func maybeInt(r *rand.Rand) *int64 {
 	return new(int64(number(r)))
 }
 
-func proto(r *rand.Rand) uint8 {
+func randomProto(r *rand.Rand) uint8 {
 	known := []uint8{0, flow.ProtoICMP, flow.ProtoTCP, flow.ProtoUDP, flow.ProtoDCCP, flow.ProtoGRE, flow.ProtoICMPv6, flow.ProtoSCTP, flow.ProtoUDPLite}
 	if r.IntN(8) == 0 {
 		return uint8(r.Uint32())
@@ -147,7 +147,7 @@ func randomValues(r *rand.Rand, e *flow.Event) {
 // randomTuple fills a tuple; one without addresses is of the record's family.
 func randomTuple(r *rand.Rand, t *flow.Tuple, record flow.Family) {
 	t.Family, t.Has = record, flow.TupleHas(r.Uint32())&(flow.HasPorts|flow.HasICMP|flow.HasTupleZone|flow.HasProto)
-	t.Proto, t.ICMPType, t.ICMPCode = proto(r), uint8(number(r)), uint8(number(r))
+	t.Proto, t.ICMPType, t.ICMPCode = randomProto(r), uint8(number(r)), uint8(number(r))
 	t.SrcPort, t.DstPort, t.ICMPID, t.Zone = uint16(number(r)), uint16(number(r)), uint16(number(r)), uint16(number(r))
 	if r.IntN(8) > 0 {
 		if t.Family == 0 || r.IntN(16) == 0 {

@@ -15,7 +15,7 @@ import (
 
 // The bounds of a sink's keys.
 const (
-	minMemory   = option.MiB
+	minMemory   = 2 * option.MiB
 	maxMemory   = 64 * option.GiB
 	maxCount    = 65536
 	minBytes    = option.KiB
@@ -84,7 +84,7 @@ func (c *Config) validateQueue(fs *option.Faults) {
 	within(fs, "memory", c.Memory, minMemory, maxMemory)
 	within(fs, "flush.count", c.Flush.Count, 1, maxCount)
 	// Half of the queue must stay free for the reader while a batch is under way.
-	within(fs, "flush.bytes", c.Flush.Bytes, minBytes, max(minBytes, c.Memory/2))
+	within(fs, "flush.bytes", c.Flush.Bytes, minBytes, max(minMemory, c.Memory)/2)
 	within(fs, "flush.linger", c.Flush.Linger, 0, maxLinger)
 	within(fs, "retry.initial", c.Retry.Initial, minBackoff, maxBackoff)
 	within(fs, "retry.max", c.Retry.Max, max(minBackoff, c.Retry.Initial), maxBackoff)

@@ -63,7 +63,7 @@ func checkWithKafkaGo(tb testing.TB, wire []byte, p kafkaProducer, ms []testMess
 			value = []byte{} // never null
 		}
 		mustEqual(tb, i, "value", r.Value, value)
-		if len(r.Headers) != 2 || r.Headers[0].Key != kafkaContentType || r.Headers[1].Key != kafkaSchema {
+		if len(r.Headers) != 2 || r.Headers[0].Key != headerContentType || r.Headers[1].Key != headerSchema {
 			tb.Fatalf("record %d: headers %v", i, r.Headers)
 		}
 	}

@@ -84,14 +84,14 @@ func (d *dropper) converse(client, server net.Conn) {
 		_ = server.Close()
 	}()
 	for {
-		request, err := frame(client)
+		request, err := kafkaFrame(client)
 		if err != nil {
 			return
 		}
 		if _, err := server.Write(request); err != nil {
 			return
 		}
-		answer, err := frame(server)
+		answer, err := kafkaFrame(server)
 		if err != nil {
 			return
 		}
@@ -108,8 +108,8 @@ func (d *dropper) converse(client, server net.Conn) {
 	}
 }
 
-// frame reads one request or answer with the length before it.
-func frame(r io.Reader) ([]byte, error) {
+// kafkaFrame reads one request or answer with the length before it.
+func kafkaFrame(r io.Reader) ([]byte, error) {
 	b := make([]byte, 4)
 	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, err

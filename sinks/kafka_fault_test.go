@@ -132,7 +132,7 @@ func TestKafkaLostAnswerThenRecordGone(t *testing.T) {
 	ferry(t, k, rs[:100])
 	front.dropNext.Store(1000) // this Write gives up
 	b := &Batch{Records: rs[100:200]}
-	if err := k.Write(t.Context(), b); err == nil || classOf(t, err) != Retry {
+	if err := k.Write(t.Context(), b); err == nil || mustClass(t, err) != Retry {
 		t.Fatalf("want a retry, got %v", err)
 	}
 	front.dropNext.Store(0)
@@ -160,8 +160,8 @@ func TestKafkaRefusedForGood(t *testing.T) {
 			refuseProduce(c, 1, tt.e, nil)
 			rs := testRecords(0, 10)
 			err := k.Write(t.Context(), &Batch{Records: rs})
-			if classOf(t, err) != Configuration || !strings.Contains(err.Error(), tt.want) {
-				t.Fatalf("got %v (%v), want %q", err, classOf(t, err), tt.want)
+			if mustClass(t, err) != Configuration || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v (%v), want %q", err, mustClass(t, err), tt.want)
 			}
 			ferry(t, k, rs) // it has been mended
 			mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs, false)
@@ -188,7 +188,7 @@ func TestKafkaRecordLargerThanOption(t *testing.T) {
 	rs := testRecords(0, 20)
 	rs[0].Value = []byte(strings.Repeat("x", 3000))
 	err := k.Write(t.Context(), &Batch{Records: rs})
-	if classOf(t, err) != Poison || !strings.Contains(err.Error(), "3000 bytes") {
+	if mustClass(t, err) != Poison || !strings.Contains(err.Error(), "3000 bytes") {
 		t.Fatalf("got %v", err)
 	}
 	mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs[1:], false)
@@ -249,7 +249,7 @@ func TestKafkaTimesRefused(t *testing.T) {
 		t.Error("the next batch must bear event times again")
 	}
 	refuseProduce(c, 2, kerr.InvalidTimestamp, nil)
-	if err := k.Write(t.Context(), &Batch{Records: testRecords(31, 1)}); classOf(t, err) != Configuration {
+	if err := k.Write(t.Context(), &Batch{Records: testRecords(31, 1)}); mustClass(t, err) != Configuration {
 		t.Errorf("even send time refused: %v", err)
 	}
 }
@@ -259,11 +259,11 @@ func TestKafkaUnknownTopic(t *testing.T) {
 	k := newTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Topic = "nowhere" }, nil)
 	defer func() { _ = k.Close(context.Background()) }()
 	err := k.Open(t.Context())
-	if classOf(t, err) != Retry || !strings.Contains(err.Error(), "topic nowhere: does not exist on these brokers") {
+	if mustClass(t, err) != Retry || !strings.Contains(err.Error(), "topic nowhere: does not exist on these brokers") {
 		t.Fatalf("got %v", err)
 	}
 	k.cluster.topics["nowhere"].unknown = time.Now().Add(-2 * kafkaUnknownGrace)
-	if err := k.Open(t.Context()); classOf(t, err) != Configuration {
+	if err := k.Open(t.Context()); mustClass(t, err) != Configuration {
 		t.Fatalf("it persists, but: %v", err)
 	}
 }
@@ -289,7 +289,7 @@ func TestKafkaTemplate(t *testing.T) {
 	more[4].Proto, more[4].Family = 17, 10
 	b := &Batch{Records: more}
 	err := k.Write(t.Context(), b)
-	if classOf(t, err) != Retry || !strings.Contains(err.Error(), "topic flows.new.ipv6: does not exist") {
+	if mustClass(t, err) != Retry || !strings.Contains(err.Error(), "topic flows.new.ipv6: does not exist") {
 		t.Fatal(err)
 	}
 	for i := range more {
@@ -309,7 +309,7 @@ func TestKafkaNoIdempotence(t *testing.T) {
 	})
 	k := newTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Idempotent = KafkaIdempotentOn }, nil)
 	defer func() { _ = k.Close(context.Background()) }()
-	if err := k.Open(t.Context()); classOf(t, err) != Configuration || !strings.Contains(err.Error(), "not authorised on the cluster") {
+	if err := k.Open(t.Context()); mustClass(t, err) != Configuration || !strings.Contains(err.Error(), "not authorised on the cluster") {
 		t.Errorf("true: %v", err)
 	}
 	for _, how := range []KafkaIdempotence{KafkaIdempotentAuto, KafkaIdempotentOff} {

@@ -4,22 +4,15 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/ctferry/ctferry/encode"
-)
-
-// The headers that every message carries.
-const (
-	kafkaContentType = "content-type"
-	kafkaSchema      = "ctferry-schema"
 )
 
 // appendKafkaHeaders appends a message's headers as they stand at a record's
 // end: their number, then each name and value behind its length. They are the
 // same on every message, so they are made once.
 func appendKafkaHeaders(dst []byte, contentType string, static map[string]string) []byte {
-	all := map[string]string{kafkaContentType: contentType, kafkaSchema: encode.Schema}
+	all := map[string]string{headerContentType: contentType, headerSchema: encode.Schema}
 	maps.Copy(all, static)
 	dst = binary.AppendVarint(dst, int64(len(all)))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -29,17 +22,6 @@ func appendKafkaHeaders(dst []byte, contentType string, static map[string]string
 		}
 	}
 	return dst
-}
-
-// kafkaContentTypeOf is the media type of one message's value.
-func kafkaContentTypeOf(f encode.Format, g Group) string {
-	switch {
-	case g == GroupNDJSON && f.Name == "json":
-		return "application/x-ndjson"
-	case g == GroupRecordBatch:
-		return strings.Replace(f.ContentType, encode.Schema+".Record", encode.Schema+".RecordBatch", 1)
-	}
-	return f.ContentType
 }
 
 // appendKafkaJoined appends one more record to a message that holds several:

@@ -157,8 +157,8 @@ func TestKafkaRealRefusals(t *testing.T) {
 			k := newTestKafka(t, []string{broker.Address(l)}, change, nil)
 			defer func() { _ = k.Close(t.Context()) }()
 			err := k.Open(t.Context())
-			if classOf(t, err) != want || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "opensesame") {
-				t.Errorf("got %v: %v, want %v: %s", classOf(t, err), err, want, text)
+			if mustClass(t, err) != want || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "opensesame") {
+				t.Errorf("got %v: %v, want %v: %s", mustClass(t, err), err, want, text)
 			}
 		})
 	}
@@ -197,7 +197,7 @@ func TestKafkaRealRefusals(t *testing.T) {
 		if err == nil {
 			err = k.Write(t.Context(), &Batch{Records: testRecords(0, 5)})
 		}
-		if classOf(t, err) != Configuration || !strings.Contains(err.Error(), "topic secret: not authorised") {
+		if mustClass(t, err) != Configuration || !strings.Contains(err.Error(), "topic secret: not authorised") {
 			t.Error(err)
 		}
 	})
@@ -259,7 +259,7 @@ func TestKafkaRealGroups(t *testing.T) {
 				if m.Key != nil {
 					t.Fatalf("key %q", m.Key)
 				}
-				mustHaveHeader(t, m, kafkaContentType, tt.contentType)
+				mustHaveHeader(t, m, headerContentType, tt.contentType)
 				for _, v := range tt.split(m.Value) {
 					r, ok := bySeq[string(v)]
 					if !ok || seen[string(v)] || last[r.FlowID] > fmt.Sprintf("%08d", r.Seq) {
@@ -310,7 +310,7 @@ func TestKafkaRealPasswordFile(t *testing.T) {
 		o.SASL = KafkaSASL{Mechanism: kafkaScram512, User: testbroker.User, PasswordFile: file}
 	}, nil)
 	defer func() { _ = k.Close(t.Context()) }()
-	if err := k.Open(t.Context()); classOf(t, err) != Configuration {
+	if err := k.Open(t.Context()); mustClass(t, err) != Configuration {
 		t.Fatal(err)
 	}
 	write(testbroker.Password)

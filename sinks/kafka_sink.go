@@ -58,7 +58,7 @@ func (o *KafkaOptions) New(env Env) (Sink, error) {
 	return &Kafka{
 		o: *o, env: env, names: names,
 		codec:   newKafkaCodec(o.Compression),
-		headers: appendKafkaHeaders(nil, kafkaContentTypeOf(env.Format, env.Group), o.Headers),
+		headers: appendKafkaHeaders(nil, groupContentType(env.Format, env.Group), o.Headers),
 		seed:    maphash.MakeSeed(),
 		cluster: &kafkaCluster{seeds: o.Brokers, limit: int64(o.MaxMessageBytes), topics: map[string]*kafkaTopic{}},
 	}, nil

@@ -205,8 +205,8 @@ func mustHold(tb testing.TB, messages []kafka.Message, rs []Record, allowTwice b
 		if got := m.Time.UnixMilli(); got != kafkaMS(r.Time) {
 			tb.Fatalf("seq %d: time %d, want %d", r.Seq, got, kafkaMS(r.Time))
 		}
-		mustHaveHeader(tb, m, kafkaContentType, "application/json")
-		mustHaveHeader(tb, m, kafkaSchema, "ctferry.v1")
+		mustHaveHeader(tb, m, headerContentType, "application/json")
+		mustHaveHeader(tb, m, headerSchema, "ctferry.v1")
 	}
 	for i := range rs {
 		if seen[string(rs[i].Value)] == 0 {
@@ -225,8 +225,8 @@ func mustHaveHeader(tb testing.TB, m kafka.Message, name, want string) {
 	tb.Fatalf("offset %d: no header %s: %s in %v", m.Offset, name, want, m.Headers)
 }
 
-// classOf is the class of an error that must be an *Error.
-func classOf(tb testing.TB, err error) Class {
+// mustClass is the class of an error that must be an *Error.
+func mustClass(tb testing.TB, err error) Class {
 	tb.Helper()
 	var e *Error
 	if !errors.As(err, &e) {

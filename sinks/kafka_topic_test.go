@@ -8,12 +8,12 @@ import (
 )
 
 func TestKafkaTopicTemplate(t *testing.T) {
-	tcp := kafkaTopicKey{node: "edge.1/a b", netns: "", table: flow.TableConntrack, event: flow.TypeNew, family: flow.IPv6, proto: flow.ProtoTCP}
-	gap := kafkaTopicKey{node: "edge", netns: "blue", event: flow.TypeGap}
-	odd := kafkaTopicKey{node: "é", family: flow.IPv4, proto: 89}
+	tcp := templateKey{node: "edge.1/a b", netns: "", table: flow.TableConntrack, event: flow.TypeNew, family: flow.IPv6, proto: flow.ProtoTCP}
+	gap := templateKey{node: "edge", netns: "blue", event: flow.TypeGap}
+	odd := templateKey{node: "é", family: flow.IPv4, proto: 89}
 	for _, tt := range []struct {
 		template string
-		key      kafkaTopicKey
+		key      templateKey
 		want     string
 	}{
 		{"flows", tcp, "flows"},
@@ -22,9 +22,9 @@ func TestKafkaTopicTemplate(t *testing.T) {
 		{"{event_type}.{family}.{proto}", tcp, "new.ipv6.tcp"},
 		{"{netns}.{event_type}.{family}.{proto}.{table}", gap, "blue.gap.none.none.none"},
 		{"{node}{proto}", odd, "_89"},
-		{"{node}", kafkaTopicKey{node: ".."}, "__"},
-		{"{node}", kafkaTopicKey{node: strings.Repeat("n", 400)}, strings.Repeat("n", 249)},
-		{"{node}", kafkaTopicKey{}, "none"},
+		{"{node}", templateKey{node: ".."}, "__"},
+		{"{node}", templateKey{node: strings.Repeat("n", 400)}, strings.Repeat("n", 249)},
+		{"{node}", templateKey{}, "none"},
 	} {
 		got, err := parseKafkaTopic(tt.template)
 		if err != nil {
@@ -67,7 +67,7 @@ func FuzzKafkaTopic(f *testing.F) {
 		if err != nil {
 			return
 		}
-		name := parsed.expand(kafkaTopicKey{node: node, netns: netns, proto: proto, family: flow.IPv4, event: flow.TypeNew})
+		name := parsed.expand(templateKey{node: node, netns: netns, proto: proto, family: flow.IPv4, event: flow.TypeNew})
 		if name == "" || len(name) > kafkaTopicLen || name == "." || name == ".." || strings.ContainsFunc(name, func(r rune) bool { return !kafkaTopicRune(r) }) {
 			t.Fatalf("%q gives %q", template, name)
 		}

@@ -66,7 +66,7 @@ func (o *KafkaOptions) validateAcks(fs *option.Faults) {
 
 func (o *KafkaOptions) validateHeaders(fs *option.Faults) {
 	for name := range o.Headers {
-		if name == "" || name == kafkaContentType || name == kafkaSchema {
+		if name == "" || name == headerContentType || name == headerSchema {
 			fs.Add(option.Below("headers", name), fmt.Sprintf("%q cannot be set: the sink sets it, or it is empty", name))
 		}
 	}

@@ -17,7 +17,7 @@ const (
 
 // kafkaPlan is what one Write does. Its slices are used again.
 type kafkaPlan struct {
-	names   map[kafkaTopicKey]*kafkaTopic
+	names   map[templateKey]*kafkaTopic
 	topics  []*kafkaTopic     // of each record
 	used    []*kafkaTopic     // each once
 	bound   []bool            // records that are in a held chunk
@@ -55,7 +55,7 @@ func (k *Kafka) Write(ctx context.Context, b *Batch) error {
 
 func (pl *kafkaPlan) begin(n int) {
 	if pl.names == nil || len(pl.names) > kafkaMaxNames {
-		pl.names = map[kafkaTopicKey]*kafkaTopic{}
+		pl.names = map[templateKey]*kafkaTopic{}
 	}
 	pl.topics = slices.Grow(pl.topics[:0], n)[:n]
 	pl.bound = slices.Grow(pl.bound[:0], n)[:n]
@@ -133,9 +133,9 @@ func (k *Kafka) forget() {
 }
 
 func (k *Kafka) topicOf(r *Record) *kafkaTopic {
-	var key kafkaTopicKey
+	var key templateKey
 	if !k.names.fixed() {
-		key = kafkaTopicKeyOf(r)
+		key = templateKeyOf(r)
 	}
 	t := k.plan.names[key]
 	if t == nil {

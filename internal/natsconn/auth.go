@@ -3,6 +3,7 @@ package natsconn
 import (
 	"sync"
 
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 )
@@ -16,7 +17,7 @@ func (c Config) applyAuth(o *nats.Options, report func(error)) error {
 		return c.applyCreds(o)
 	case c.NkeyFile != "":
 		return c.applyNkey(o)
-	case c.Token != "" || c.TokenFile != "":
+	case !c.Token.IsZero() || c.TokenFile != "":
 		return applySecret("token_file", c.Token, c.TokenFile, report, func(get func() string) {
 			o.TokenHandler = get
 		})
@@ -107,7 +108,7 @@ func sign(field, path string, nonce []byte) ([]byte, error) {
 // applySecret hands set a function that returns a secret given either in place
 // or as a file. If the file cannot be read at a reconnect, that is reported and
 // the value last read is used: it may well still be right.
-func applySecret(field string, inline Secret, path string, report func(error), set func(get func() string)) error {
+func applySecret(field string, inline option.Secret, path string, report func(error), set func(get func() string)) error {
 	if path == "" {
 		set(inline.Reveal)
 		return nil

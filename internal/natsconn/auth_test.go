@@ -9,6 +9,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -134,9 +135,9 @@ func TestNkeyUnknownToServer(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	noLeaks(t)
-	b := natstest.Start(t, func(c *natsconn.ServerConfig) { c.Token = "s3cret " })
+	b := natstest.Start(t, func(c *natsconn.ServerConfig) { c.Token = option.NewSecret("s3cret ") })
 	for name, change := range map[string]func(*natsconn.Config){
-		"inline": func(c *natsconn.Config) { c.Token = "s3cret " },
+		"inline": func(c *natsconn.Config) { c.Token = option.NewSecret("s3cret ") },
 		"file":   func(c *natsconn.Config) { c.TokenFile = file(t, "s3cret \n") },
 		"crlf":   func(c *natsconn.Config) { c.TokenFile = file(t, "s3cret \r\n") },
 		"bare":   func(c *natsconn.Config) { c.TokenFile = file(t, "s3cret ") },
@@ -145,7 +146,7 @@ func TestToken(t *testing.T) {
 	}
 	for name, change := range map[string]func(*natsconn.Config){
 		"none":         func(*natsconn.Config) {},
-		"wrong":        func(c *natsconn.Config) { c.Token = "s3cret" },
+		"wrong":        func(c *natsconn.Config) { c.Token = option.NewSecret("s3cret") },
 		"two newlines": func(c *natsconn.Config) { c.TokenFile = file(t, "s3cret \n\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,11 +162,11 @@ func TestUserPassword(t *testing.T) {
 	b := natstest.Start(t, func(c *natsconn.ServerConfig) {
 		c.Users = []*server.User{natstest.User("ann", "right", nil, nil)}
 	})
-	echo(t, b.Dial(t, func(c *natsconn.Config) { c.User, c.Password = "ann", "right" }))
+	echo(t, b.Dial(t, func(c *natsconn.Config) { c.User, c.Password = "ann", option.NewSecret("right") }))
 	echo(t, b.Dial(t, func(c *natsconn.Config) { c.User, c.PasswordFile = "ann", file(t, "right\n") }))
 	conf := b.Config()
 	wantAuth(t, refused(t, conf), nats.ErrAuthorization) // a client without a name
-	conf.User, conf.Password = "ann", "wrong"
+	conf.User, conf.Password = "ann", option.NewSecret("wrong")
 	err := refused(t, conf)
 	wantAuth(t, err, nats.ErrAuthorization)
 	if text := err.Error(); !strings.Contains(text, b.ClientURL()) || strings.Contains(text, "wrong") {

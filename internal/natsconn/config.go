@@ -1,6 +1,10 @@
 package natsconn
 
-import "time"
+import (
+	"time"
+
+	"github.com/ctferry/ctferry/internal/option"
+)
 
 // Defaults that Dial puts in place of zero values.
 const (
@@ -45,19 +49,23 @@ type Config struct {
 	// public key only by Dial: another key needs another Dial.
 	NkeyFile string
 	// Token, or the content of TokenFile (read at every connect).
-	Token Secret
+	Token option.Secret
 	// TokenFile is the alternative to Token.
 	TokenFile string
 	// User goes with Password, or with the content of PasswordFile (read at every
 	// connect).
 	User string
 	// Password is the user's password.
-	Password Secret
+	Password option.Secret
 	// PasswordFile is the alternative to Password.
 	PasswordFile string
 
-	// TLS is used when any of its fields is set or a URL is tls:// or wss://.
-	TLS TLS
+	// TLS is used when any of its fields is set or a URL is tls:// or wss://. Its
+	// files are read at every connect, so certificates may be renewed in place.
+	TLS option.TLS
+	// TLSHandshakeFirst begins with TLS instead of the server's INFO line; the
+	// server must be set likewise. It turns TLS on by itself.
+	TLSHandshakeFirst bool
 
 	// ConnectTimeout bounds one attempt at one server.
 	ConnectTimeout time.Duration

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -20,9 +21,9 @@ func TestConfigValidate(t *testing.T) {
 		{"least", Config{URLs: []string{someURL}}, nil},
 		{"no port, IPv6, TLS", Config{URLs: []string{"nats://hub", "tls://[::1]:4222"}}, nil},
 		{"websockets", Config{URLs: []string{"ws://hub:80/nats", "wss://hub"}}, nil},
-		{"password", Config{URLs: []string{someURL}, User: "a", Password: "b"}, nil},
+		{"password", Config{URLs: []string{someURL}, User: "a", Password: option.NewSecret("b")}, nil},
 		{"password file", Config{URLs: []string{someURL}, User: "a", PasswordFile: "b"}, nil},
-		{"certificate beside credentials", Config{URLs: []string{someURL}, CredsFile: "a", TLS: TLS{CertFile: "c", KeyFile: "k", MinVersion: TLS13}}, nil},
+		{"certificate beside credentials", Config{URLs: []string{someURL}, CredsFile: "a", TLS: option.TLS{CertFile: "c", KeyFile: "k", MinVersion: "1.3"}}, nil},
 		{"inbox", Config{URLs: []string{someURL}, InboxPrefix: "_INBOX.ann"}, nil},
 		{"nothing", Config{}, []string{"urls: at least one"}},
 		{"schemes", Config{URLs: []string{"hub:4222", "http://hub", "nats://", "://", "127.0.0.1:4222"}}, []string{
@@ -36,20 +37,20 @@ func TestConfigValidate(t *testing.T) {
 			`urls[0]: "nats://hub/path": nothing may follow`, `urls[1]: "nats://hub?a=b": nothing`, `urls[2]: "nats://hub#x": nothing`,
 		}},
 		{"mixed", Config{URLs: []string{someURL, "ws://hub"}}, []string{"urls: ws and wss cannot be mixed"}},
-		{"two kinds", Config{URLs: []string{someURL}, CredsFile: "a", NkeyFile: "b", Token: "t"}, []string{
+		{"two kinds", Config{URLs: []string{someURL}, CredsFile: "a", NkeyFile: "b", Token: option.NewSecret("t")}, []string{
 			"nkey_file: creds_file is set too", "token: creds_file is set too",
 		}},
-		{"all kinds", Config{URLs: []string{someURL}, NkeyFile: "b", TokenFile: "t", User: "u", Password: "p"}, []string{
+		{"all kinds", Config{URLs: []string{someURL}, NkeyFile: "b", TokenFile: "t", User: "u", Password: option.NewSecret("p")}, []string{
 			"token_file: nkey_file is set too", "user: nkey_file is set too",
 		}},
-		{"twice a token", Config{URLs: []string{someURL}, Token: "a", TokenFile: "b"}, []string{"token_file: token is set too"}},
-		{"twice a password", Config{URLs: []string{someURL}, User: "u", Password: "a", PasswordFile: "b"}, []string{"password_file: password is set too"}},
+		{"twice a token", Config{URLs: []string{someURL}, Token: option.NewSecret("a"), TokenFile: "b"}, []string{"token_file: token is set too"}},
+		{"twice a password", Config{URLs: []string{someURL}, User: "u", Password: option.NewSecret("a"), PasswordFile: "b"}, []string{"password_file: password is set too"}},
 		{"no password", Config{URLs: []string{someURL}, User: "u"}, []string{"password: missing beside user"}},
 		{"no user", Config{URLs: []string{someURL}, PasswordFile: "b"}, []string{"user: missing beside"}},
-		{"no key", Config{URLs: []string{someURL}, TLS: TLS{CertFile: "c"}}, []string{"tls.key_file: missing"}},
-		{"no certificate", Config{URLs: []string{someURL}, TLS: TLS{KeyFile: "k"}}, []string{"tls.cert_file: missing"}},
-		{"old TLS", Config{URLs: []string{someURL}, TLS: TLS{MinVersion: 0x301}}, []string{"tls.min_version: 0x0301: expected"}},
-		{"insecure with authority", Config{URLs: []string{someURL}, TLS: TLS{InsecureSkipVerify: true, CAFile: "c"}}, []string{"tls.insecure_skip_verify: "}},
+		{"no key", Config{URLs: []string{someURL}, TLS: option.TLS{CertFile: "c"}}, []string{"tls.cert_file: cert_file and key_file"}},
+		{"no certificate", Config{URLs: []string{someURL}, TLS: option.TLS{KeyFile: "k"}}, []string{"tls.cert_file: cert_file and key_file"}},
+		{"old TLS", Config{URLs: []string{someURL}, TLS: option.TLS{MinVersion: "1.1"}}, []string{`tls.min_version: "1.1" is not known: expected`}},
+		{"insecure with authority", Config{URLs: []string{someURL}, TLS: option.TLS{InsecureSkipVerify: true, CAFile: "c"}}, []string{"tls.insecure_skip_verify: "}},
 		{"times", Config{URLs: []string{someURL}, ConnectTimeout: -1, ReconnectWait: time.Minute, ReconnectMaxWait: time.Second, PingInterval: -1, WriteTimeout: -1, DrainTimeout: -1, MaxPingsOut: -1}, []string{
 			"connect_timeout: -1ns", "ping_interval: ", "write_timeout: ", "drain_timeout: ", "max_pings_out: -1", "reconnect_max_wait: 1s: shorter",
 		}},
@@ -81,13 +82,13 @@ func TestServerConfigValidate(t *testing.T) {
 		{"port", ServerConfig{Listen: "h:65536"}, []string{`listen: "h:65536": expected`}},
 		{"name", ServerConfig{Name: "a b"}, []string{`name: "a b"`}},
 		{"sizes", ServerConfig{MaxPayload: -1, MaxConnections: -1}, []string{"max_payload: -1", "max_connections: -1"}},
-		{"token and users", ServerConfig{Token: "t", Users: users}, []string{"token: cannot stand"}},
+		{"token and users", ServerConfig{Token: option.NewSecret("t"), Users: users}, []string{"token: cannot stand"}},
 		{"jetstream", ServerConfig{StoreDir: "d", JetStream: JetStream{MaxMemory: -1, MaxStore: -2, SyncInterval: -1, Domain: "a b"}}, []string{
 			"jetstream.max_memory: -1", "jetstream.max_store: -2", "jetstream.sync_interval: ", `jetstream.domain: "a b"`,
 		}},
 		{"sync twice", ServerConfig{StoreDir: "d", JetStream: JetStream{SyncInterval: 1, SyncAlways: true}}, []string{"jetstream.sync_interval: sync_always"}},
 		{"no store", ServerConfig{JetStream: JetStream{MaxStore: 1}}, []string{"store_dir: missing"}},
-		{"tls", ServerConfig{TLS: ServerTLS{KeyFile: "k", Verify: true, MinVersion: 1}}, []string{
+		{"tls", ServerConfig{TLS: ServerTLS{KeyFile: "k", Verify: true, MinVersion: "1"}}, []string{
 			"tls.cert_file: missing", "tls.ca_file: missing", "tls.min_version: ",
 		}},
 		{"tls without key", ServerConfig{TLS: ServerTLS{CertFile: "c", CAFile: "a"}}, []string{"tls.key_file: missing", "tls.verify: must"}},
@@ -163,22 +164,6 @@ func TestDelay(t *testing.T) {
 				t.Fatalf("round %d: %v, want %v to %v", n, d, most/2, most)
 			}
 		}
-	}
-}
-
-func TestTLSVersionText(t *testing.T) {
-	for text, want := range map[string]TLSVersion{"": 0, "1.2": TLS12, "1.3": TLS13} {
-		var v TLSVersion
-		if err := v.UnmarshalText([]byte(text)); err != nil || v != want {
-			t.Errorf("%q: %v, %v", text, v, err)
-		}
-		if out, err := v.MarshalText(); err != nil || text != "" && string(out) != text {
-			t.Errorf("%q: %q, %v", text, out, err)
-		}
-	}
-	var v TLSVersion
-	if err := v.UnmarshalText([]byte("1.1")); err == nil || !strings.Contains(err.Error(), "expected 1.2 or 1.3") {
-		t.Errorf("got %v", err)
 	}
 }
 

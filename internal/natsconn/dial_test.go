@@ -12,6 +12,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
@@ -71,10 +72,10 @@ func TestDialUnknownHost(t *testing.T) {
 // A refused password must show although the next server is merely away.
 func TestDialRefusedBesideAbsent(t *testing.T) {
 	noLeaks(t)
-	b := natstest.Start(t, func(c *natsconn.ServerConfig) { c.Token = "right" })
+	b := natstest.Start(t, func(c *natsconn.ServerConfig) { c.Token = option.NewSecret("right") })
 	conf := b.Config()
 	conf.URLs = []string{b.ClientURL(), "nats://" + freeAddress(t)}
-	conf.Ordered, conf.Token = true, "wrong"
+	conf.Ordered, conf.Token = true, option.NewSecret("wrong")
 	wantAuth(t, refused(t, conf), nats.ErrAuthorization)
 }
 
@@ -189,12 +190,12 @@ func TestWebsocket(t *testing.T) {
 // What is logged holds no secret, and one line for each turn of events.
 func TestLog(t *testing.T) {
 	noLeaks(t)
-	b := natstest.Start(t, func(c *natsconn.ServerConfig) { c.Token = "s3cret" })
+	b := natstest.Start(t, func(c *natsconn.ServerConfig) { c.Token = option.NewSecret("s3cret") })
 	var buf syncBuffer
 	log := slog.New(slog.NewTextHandler(&buf, nil))
 	back := make(chan string, 1)
 	conf := b.Config()
-	conf.Token = "s3cret"
+	conf.Token = option.NewSecret("s3cret")
 	nc, err := natsconn.Dial(within(t), conf, natsconn.Callbacks{Reconnected: func(url string) { back <- url }}, log)
 	if err != nil {
 		t.Fatal(err)

@@ -7,24 +7,28 @@ import (
 // applyTLS sets TLS with callbacks that read the files at every connect. They
 // are read once now, so that a wrong one fails Dial by its setting's name.
 func (c Config) applyTLS(o *nats.Options) error {
-	if !c.TLS.enabled() {
+	if !c.TLS.On() && !c.TLSHandshakeFirst {
 		return nil
 	}
-	o.Secure = true
-	o.TLSConfig = c.TLS.base()
-	o.TLSHandshakeFirst = c.TLS.HandshakeFirst
+	var err error
+	if o.TLSConfig, err = baseTLS(c.TLS); err != nil {
+		return err
+	}
+	o.Secure, o.TLSHandshakeFirst = true, c.TLSHandshakeFirst
 	if c.TLS.CAFile != "" {
-		if _, err := c.TLS.roots(); err != nil {
+		read := roots(c.TLS)
+		if _, err := read(); err != nil {
 			return err
 		}
-		o.RootCAsCB = c.TLS.roots
+		o.RootCAsCB = read
 	}
 	if c.TLS.CertFile == "" {
 		return nil
 	}
-	if _, err := c.TLS.certificate(); err != nil {
+	read := certificate(c.TLS)
+	if _, err := read(); err != nil {
 		return err
 	}
-	o.TLSCertCB = c.TLS.certificate
+	o.TLSCertCB = read
 	return nil
 }

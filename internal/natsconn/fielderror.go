@@ -3,6 +3,8 @@ package natsconn
 import (
 	"errors"
 	"fmt"
+
+	"github.com/ctferry/ctferry/internal/option"
 )
 
 // FieldError says which setting is wrong and why. Its text is "field: message".
@@ -44,6 +46,17 @@ func (p *problems) check(bad bool, field, format string, args ...any) {
 	}
 }
 
+// faults adds what the configuration's value types found wrong.
+func (p *problems) faults(err error) {
+	var fs option.Faults
+	if !errors.As(err, &fs) {
+		p.nested("", err)
+	}
+	for _, f := range fs {
+		p.errs = append(p.errs, &FieldError{Field: f.Path, Msg: f.Text})
+	}
+}
+
 // under adds all errors of another check, their fields put below prefix.
 func (p *problems) under(prefix string, other problems) {
 	for _, err := range other.errs {
@@ -55,7 +68,7 @@ func (p *problems) under(prefix string, other problems) {
 func (p *problems) nested(prefix string, err error) {
 	var fe *FieldError
 	if errors.As(err, &fe) {
-		err = &FieldError{Field: prefix + "." + fe.Field, Msg: fe.Msg, Err: fe.Err}
+		err = &FieldError{Field: option.Below(prefix, fe.Field), Msg: fe.Msg, Err: fe.Err}
 	}
 	if err != nil {
 		p.errs = append(p.errs, err)

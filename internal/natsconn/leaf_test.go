@@ -7,6 +7,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
@@ -42,10 +43,10 @@ func TestLeafnode(t *testing.T) {
 		leaf natsconn.Leafnode
 		as   natsconn.Config // the client of the hub
 	}{
-		{"password", users, natsconn.Leafnode{User: "edge", Password: "pw"}, natsconn.Config{User: "edge", Password: "pw"}},
-		{"password file", users, natsconn.Leafnode{User: "edge", PasswordFile: file(t, "pw\n")}, natsconn.Config{User: "edge", Password: "pw"}},
-		{"nkey", users, natsconn.Leafnode{NkeyFile: file(t, string(seed))}, natsconn.Config{User: "edge", Password: "pw"}},
-		{"tls", secure, natsconn.Leafnode{User: "edge", Password: "pw", TLS: natsconn.TLS{CAFile: ca.CAFile}}, natsconn.Config{User: "edge", Password: "pw"}},
+		{"password", users, natsconn.Leafnode{User: "edge", Password: option.NewSecret("pw")}, natsconn.Config{User: "edge", Password: option.NewSecret("pw")}},
+		{"password file", users, natsconn.Leafnode{User: "edge", PasswordFile: file(t, "pw\n")}, natsconn.Config{User: "edge", Password: option.NewSecret("pw")}},
+		{"nkey", users, natsconn.Leafnode{NkeyFile: file(t, string(seed))}, natsconn.Config{User: "edge", Password: option.NewSecret("pw")}},
+		{"tls", secure, natsconn.Leafnode{User: "edge", Password: option.NewSecret("pw"), TLS: option.TLS{CAFile: ca.CAFile}}, natsconn.Config{User: "edge", Password: option.NewSecret("pw")}},
 		{"creds", byOperator, natsconn.Leafnode{CredsFile: creds}, natsconn.Config{CredsFile: creds}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,7 +100,7 @@ func TestLeafnodeFilesAtFault(t *testing.T) {
 		"creds_file: ":    {URLs: urls, CredsFile: file(t, "")},
 		"nkey_file: ":     {URLs: urls, NkeyFile: file(t, "")},
 		"password_file: ": {URLs: urls, User: "a", PasswordFile: file(t, "")},
-		"tls.ca_file: ":   {URLs: urls, TLS: natsconn.TLS{CAFile: file(t, "")}},
+		"tls.ca_file: ":   {URLs: urls, TLS: option.TLS{CAFile: file(t, "")}},
 	} {
 		good := natsconn.Leafnode{URLs: urls}
 		s := newServer(t, natsconn.ServerConfig{Leafnodes: []natsconn.Leafnode{good, leaf}})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
@@ -139,11 +140,11 @@ func TestPermissions(t *testing.T) {
 	for name, connect := range map[string]func(natsconn.Callbacks) *nats.Conn{
 		"tcp": func(cb natsconn.Callbacks) *nats.Conn {
 			conf := b.Config()
-			conf.User, conf.Password = "ann", "pw"
+			conf.User, conf.Password = "ann", option.NewSecret("pw")
 			return dial(t, conf, cb)
 		},
 		"in process": func(cb natsconn.Callbacks) *nats.Conn {
-			return dial(t, natsconn.Config{User: "ann", Password: "pw"}, cb, b.InProcess())
+			return dial(t, natsconn.Config{User: "ann", Password: option.NewSecret("pw")}, cb, b.InProcess())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

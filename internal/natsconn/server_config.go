@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -49,7 +50,7 @@ type ServerConfig struct {
 	// NoAuthUser is the user as whom a client without a name is taken.
 	NoAuthUser string
 	// Token is the one secret of a server without users.
-	Token Secret
+	Token option.Secret
 
 	// TLS is for clients on Listen.
 	TLS ServerTLS
@@ -93,7 +94,7 @@ func (c ServerConfig) problems() problems {
 	p.check(strings.ContainsAny(c.Name, " \t\r\n"), "name", "%q: must not hold spaces", c.Name)
 	p.check(c.MaxPayload < 0, "max_payload", "%d: must not be negative", c.MaxPayload)
 	p.check(c.MaxConnections < 0, "max_connections", "%d: must not be negative", c.MaxConnections)
-	p.check(c.Token != "" && len(c.Users)+len(c.NkeyUsers) > 0, "token", "cannot stand beside users")
+	p.check(!c.Token.IsZero() && len(c.Users)+len(c.NkeyUsers) > 0, "token", "cannot stand beside users")
 	p.under("jetstream", c.JetStream.problems())
 	p.check(c.StoreDir == "" && c.JetStream != JetStream{}, "store_dir", "missing beside jetstream")
 	p.under("tls", c.TLS.problems())
@@ -144,5 +145,5 @@ func hostOf(address string) string {
 
 // isOpen reports whether anyone may connect without saying who he is.
 func (c ServerConfig) isOpen() bool {
-	return len(c.Users)+len(c.NkeyUsers) == 0 && c.Token == "" && !c.TLS.Verify && c.Adjust == nil || c.NoAuthUser != ""
+	return len(c.Users)+len(c.NkeyUsers) == 0 && c.Token.IsZero() && !c.TLS.Verify && c.Adjust == nil || c.NoAuthUser != ""
 }

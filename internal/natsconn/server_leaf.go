@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -20,13 +21,15 @@ type Leafnode struct {
 	// User goes with Password or PasswordFile; the file is read at Start.
 	User string
 	// Password is the user's password.
-	Password Secret
+	Password option.Secret
 	// PasswordFile is the alternative to Password.
 	PasswordFile string
 	// Account here that is joined; empty is the global one.
 	Account string
 	// TLS is used when any of its fields is set or a URL is tls://.
-	TLS TLS
+	TLS option.TLS
+	// TLSHandshakeFirst begins with TLS; the hub must be set likewise.
+	TLSHandshakeFirst bool
 	// DenyImports are subjects not taken from the hub.
 	DenyImports []string
 	// DenyExports are subjects not given to the hub.
@@ -37,7 +40,8 @@ type Leafnode struct {
 func (l Leafnode) client() Config {
 	return Config{
 		URLs: l.URLs, CredsFile: l.CredsFile, NkeyFile: l.NkeyFile,
-		User: l.User, Password: l.Password, PasswordFile: l.PasswordFile, TLS: l.TLS,
+		User: l.User, Password: l.Password, PasswordFile: l.PasswordFile,
+		TLS: l.TLS, TLSHandshakeFirst: l.TLSHandshakeFirst,
 	}
 }
 
@@ -50,7 +54,7 @@ func (l Leafnode) remote() (*server.RemoteLeafOpts, error) {
 	remote := &server.RemoteLeafOpts{
 		LocalAccount: l.Account,
 		DenyImports:  l.DenyImports, DenyExports: l.DenyExports,
-		TLS: l.TLS.enabled(), TLSHandshakeFirst: l.TLS.HandshakeFirst,
+		TLS: l.TLS.On() || l.TLSHandshakeFirst, TLSHandshakeFirst: l.TLSHandshakeFirst,
 	}
 	password, err := l.password()
 	if err != nil {
@@ -74,7 +78,7 @@ func (l Leafnode) remote() (*server.RemoteLeafOpts, error) {
 		return nil, err
 	}
 	if remote.TLS {
-		remote.TLSConfig, err = l.TLS.static()
+		remote.TLSConfig, err = staticTLS(l.TLS)
 	}
 	return remote, err
 }
@@ -106,13 +110,13 @@ func (l Leafnode) applyKey(remote *server.RemoteLeafOpts) error {
 }
 
 // password returns the user's password, from its file if need be.
-func (l Leafnode) password() (Secret, error) {
+func (l Leafnode) password() (option.Secret, error) {
 	if l.PasswordFile == "" {
 		return l.Password, nil
 	}
 	secret, err := readSecret(l.PasswordFile)
 	if err != nil {
-		return "", &FieldError{Field: "password_file", Err: err}
+		return option.Secret{}, &FieldError{Field: "password_file", Err: err}
 	}
 	return secret, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
@@ -195,8 +196,8 @@ func TestAccountsSurviveRestart(t *testing.T) {
 		c.Users[0].Account, c.Users[1].Account = a, z
 	})
 	for range 3 {
-		ann := b.Dial(t, func(c *natsconn.Config) { c.User, c.Password = "ann", "pw" })
-		zoe := b.Dial(t, func(c *natsconn.Config) { c.User, c.Password = "zoe", "pw" })
+		ann := b.Dial(t, func(c *natsconn.Config) { c.User, c.Password = "ann", option.NewSecret("pw") })
+		zoe := b.Dial(t, func(c *natsconn.Config) { c.User, c.Password = "zoe", option.NewSecret("pw") })
 		echo(t, ann)
 		sub, err := zoe.SubscribeSync("x")
 		if err != nil || zoe.Flush() != nil {
@@ -279,7 +280,7 @@ func TestServerLog(t *testing.T) {
 func TestServerLogIsSampled(t *testing.T) {
 	noLeaks(t)
 	var buf syncBuffer
-	s, err := natsconn.NewServer(natsconn.ServerConfig{Listen: "127.0.0.1:0", Token: "right"}, slog.New(slog.NewTextHandler(&buf, nil)))
+	s, err := natsconn.NewServer(natsconn.ServerConfig{Listen: "127.0.0.1:0", Token: option.NewSecret("right")}, slog.New(slog.NewTextHandler(&buf, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +289,7 @@ func TestServerLogIsSampled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 60 {
-		wantAuth(t, refused(t, natsconn.Config{URLs: []string{s.ClientURL()}, Token: "wrong"}), nats.ErrAuthorization)
+		wantAuth(t, refused(t, natsconn.Config{URLs: []string{s.ClientURL()}, Token: option.NewSecret("wrong")}), nats.ErrAuthorization)
 	}
 	if n := strings.Count(buf.String(), "authentication error"); n < 3 || n > 40 {
 		t.Errorf("%d lines for 60 refusals", n)

@@ -3,6 +3,8 @@ package natsconn
 import (
 	"crypto/tls"
 	"sync/atomic"
+
+	"github.com/ctferry/ctferry/internal/option"
 )
 
 // ServerTLS is the embedded server's side of TLS. The certificate and its key
@@ -17,8 +19,8 @@ type ServerTLS struct {
 	CAFile string
 	// Verify refuses clients without a certificate of those authorities.
 	Verify bool
-	// MinVersion is the lowest version accepted.
-	MinVersion TLSVersion
+	// MinVersion is the lowest version accepted, 1.2 (the default) or 1.3.
+	MinVersion string
 	// HandshakeFirst expects TLS before the INFO line; clients must be set likewise.
 	HandshakeFirst bool
 }
@@ -29,7 +31,7 @@ func (t ServerTLS) problems() problems {
 	p.check(t.CertFile != "" && t.KeyFile == "", "key_file", "missing beside cert_file")
 	p.check(t.Verify && t.CAFile == "", "ca_file", "missing: verify needs the authorities")
 	p.check(t.CAFile != "" && !t.Verify, "verify", "must be true beside ca_file")
-	p.check(!t.MinVersion.ok(), "min_version", "%v: expected 1.2 or 1.3", t.MinVersion)
+	p.faults(option.TLS{MinVersion: t.MinVersion}.Validate())
 	return p
 }
 
@@ -45,7 +47,11 @@ func (t ServerTLS) config() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf := &tls.Config{MinVersion: t.MinVersion.number(), GetCertificate: latest(first, read)}
+	conf, err := option.TLS{MinVersion: t.MinVersion}.Config()
+	if err != nil {
+		return nil, err
+	}
+	conf.GetCertificate = latest(first, read)
 	if t.Verify {
 		if conf.ClientCAs, err = readPool("tls.ca_file", t.CAFile); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -28,16 +29,16 @@ func TestTLS(t *testing.T) {
 	b := natstest.Start(t, withTLS(t, ca, false))
 	for _, tt := range []struct {
 		name string
-		tls  natsconn.TLS
+		tls  option.TLS
 		ok   bool
 	}{
-		{"right authority", natsconn.TLS{CAFile: ca.CAFile}, true},
-		{"1.3", natsconn.TLS{CAFile: ca.CAFile, MinVersion: natsconn.TLS13}, true},
-		{"name in the certificate", natsconn.TLS{CAFile: ca.CAFile, ServerName: "localhost"}, true},
-		{"insecure", natsconn.TLS{InsecureSkipVerify: true}, true},
-		{"system authorities", natsconn.TLS{}, false},
-		{"other authority", natsconn.TLS{CAFile: otherCA.CAFile}, false},
-		{"other name", natsconn.TLS{CAFile: ca.CAFile, ServerName: "example.org"}, false},
+		{"right authority", option.TLS{CAFile: ca.CAFile}, true},
+		{"1.3", option.TLS{CAFile: ca.CAFile, MinVersion: "1.3"}, true},
+		{"name in the certificate", option.TLS{CAFile: ca.CAFile, ServerName: "localhost"}, true},
+		{"insecure", option.TLS{InsecureSkipVerify: true}, true},
+		{"system authorities", option.TLS{}, false},
+		{"other authority", option.TLS{CAFile: otherCA.CAFile}, false},
+		{"other name", option.TLS{CAFile: ca.CAFile, ServerName: "example.org"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			conf := b.Config()
@@ -97,7 +98,8 @@ func TestTLSHandshakeFirst(t *testing.T) {
 	ca := natstest.NewAuthority(t)
 	b := natstest.Start(t, withTLS(t, ca, false), func(c *natsconn.ServerConfig) { c.TLS.HandshakeFirst = true })
 	conf := b.Config()
-	conf.TLS = natsconn.TLS{CAFile: ca.CAFile, HandshakeFirst: true}
+	conf.TLS = option.TLS{CAFile: ca.CAFile}
+	conf.TLSHandshakeFirst = true
 	echo(t, dial(t, conf, natsconn.Callbacks{}))
 
 	plain := natstest.Start(t)
@@ -105,7 +107,7 @@ func TestTLSHandshakeFirst(t *testing.T) {
 	if err := refused(t, conf); !natsconn.IsConfig(err) {
 		t.Errorf("handshake first at a plain server: %v", err)
 	}
-	conf.TLS.HandshakeFirst = false
+	conf.TLSHandshakeFirst = false
 	if err := refused(t, conf); !natsconn.IsConfig(err) {
 		t.Errorf("TLS at a plain server: %v", err)
 	}

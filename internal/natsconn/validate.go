@@ -21,7 +21,7 @@ func (c Config) problems(inProcess bool) problems {
 	p.check(len(c.URLs) == 0 && !inProcess, "urls", "at least one is needed, for example nats://127.0.0.1:4222")
 	c.checkURLs(&p)
 	c.checkAuth(&p)
-	p.under("tls", c.TLS.problems())
+	p.under("tls", tlsProblems(c.TLS))
 	c.checkTimes(&p)
 	p.check(c.InboxPrefix != "" && !isSubject(c.InboxPrefix), "inbox_prefix",
 		"%q: expected a subject without wildcards or spaces", c.InboxPrefix)
@@ -71,9 +71,9 @@ func checkURL(raw string) (scheme, msg string) {
 func isScheme(s string) bool { return s == "nats" || s == "tls" || s == "ws" || s == "wss" }
 
 func (c Config) checkAuth(p *problems) {
-	p.check(c.Token != "" && c.TokenFile != "", "token_file", "token is set too; only one of them may be")
-	p.check(c.Password != "" && c.PasswordFile != "", "password_file", "password is set too; only one of them may be")
-	hasPassword := c.Password != "" || c.PasswordFile != ""
+	p.check(!c.Token.IsZero() && c.TokenFile != "", "token_file", "token is set too; only one of them may be")
+	p.check(!c.Password.IsZero() && c.PasswordFile != "", "password_file", "password is set too; only one of them may be")
+	hasPassword := !c.Password.IsZero() || c.PasswordFile != ""
 	p.check(c.User == "" && hasPassword, "user", "missing beside the password")
 	p.check(c.User != "" && !hasPassword, "password", "missing beside user; give password or password_file")
 	kinds := c.authKinds()
@@ -91,8 +91,8 @@ func (c Config) authKinds() []string {
 	}{
 		{"creds_file", c.CredsFile != ""},
 		{"nkey_file", c.NkeyFile != ""},
-		{"token", c.Token != ""},
-		{"token_file", c.TokenFile != "" && c.Token == ""},
+		{"token", !c.Token.IsZero()},
+		{"token_file", c.TokenFile != "" && c.Token.IsZero()},
 		{"user", c.User != ""},
 	} {
 		if k.set {

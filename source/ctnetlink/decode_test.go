@@ -57,7 +57,10 @@ func TestQuickTuple(t *testing.T) {
 		}
 		var w writer
 		w.putTuple(ctaTupleOrig, &in)
-		quick.Family, walked = family, flow.Tuple{Src: flow.Addr{15: 0xff}, ICMPID: 9}
+		// Slots are reused: what stood there before must not shine through.
+		walked = flow.Tuple{Src: flow.Addr{15: 0xff}, Dst: flow.Addr{4: 0xff}, ICMPID: 9}
+		quick = walked
+		quick.Family = family
 		if !quickTuple(&quick, w.b[attrLen:]) {
 			t.Fatalf("the fast path refused %x", w.b)
 		}

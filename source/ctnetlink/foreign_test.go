@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ctferry/ctferry/internal/testnet"
+	"github.com/ctferry/ctferry/source/flow"
 )
 
 // TestForged sends a perfect event from a process: it must be refused, because
@@ -49,6 +50,19 @@ func TestTruncated(t *testing.T) {
 		t.Errorf("%d events were made of truncated datagrams", n)
 	}
 	if c := l.Counts(); c != (Counts{Received: 6, Malformed: 6}) {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestTruncatedAtMessageEnd cuts a datagram where a message ends: what is left
+// looks whole, and is not.
+func TestTruncatedAtMessageEnd(t *testing.T) {
+	l := &Listener{recv: &scripted{give: [][]datagram{{{data: good(), truncated: true}}}}}
+	b := flow.NewBatch(4)
+	if n, err := l.Read(b); n != 1 || err != nil || b.Len() != 0 {
+		t.Errorf("%d datagrams, %d events: %v", n, b.Len(), err)
+	}
+	if c := l.Counts(); c != (Counts{Received: 1, Malformed: 1}) {
 		t.Errorf("%+v", c)
 	}
 }

@@ -57,7 +57,7 @@ func dumpRows(d *decoder, b *flow.Batch, p []byte) error {
 }
 
 // TestGolden decodes datagrams that this kernel sent (Linux 6.18; see
-// TestCapture), and compares with what was reviewed then.
+// TestScenes), and compares with what was reviewed then.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.bin")
 	if err != nil || len(files) < 50 {

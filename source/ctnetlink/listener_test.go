@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -259,21 +260,6 @@ func TestWideCounter(t *testing.T) {
 	}
 }
 
-// scripted is a receiver that gives what the test says.
-type scripted struct {
-	mmsg
-	give [][]datagram
-}
-
-func (s *scripted) next() ([]datagram, error) {
-	if len(s.give) == 0 {
-		return nil, nil
-	}
-	got := s.give[0]
-	s.give = s.give[1:]
-	return got, nil
-}
-
 // TestSplitDatagram reads datagrams of several messages, as no kernel sends them
 // to an event socket, with a batch that is too small for one.
 func TestSplitDatagram(t *testing.T) {
@@ -329,6 +315,44 @@ func TestSmallBatch(t *testing.T) {
 	}
 	if events != done.Events() || l.Counts().Received != uint64(events) {
 		t.Errorf("%d of %d events, %+v", events, done.Events(), l.Counts())
+	}
+}
+
+// TestOthersMayAsk calls from several goroutines, while one reads, what any may
+// call (see it under the race detector).
+func TestOthersMayAsk(t *testing.T) {
+	ns := testnet.New(t)
+	l := listen(t, ns, Config{Groups: ConntrackNew | ConntrackDestroy, Buffer: 64 << 10, MaxBuffer: 8 << 20})
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for size := range 3 {
+		wg.Go(func() {
+			for n := 1; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				s, err := l.Stats()
+				_, grown := l.Grow(n * size << 16)
+				if err != nil || grown != nil || l.Counts().Malformed != 0 || s.Buffer == 0 {
+					t.Errorf("%+v: %v, %v", s, err, grown)
+					return
+				}
+				l.Interrupt()
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	done := churn(t, testnet.Churn{NS: ns, Entries: 3000})
+	got := drain(t, l, none)
+	if _, err := l.Wait(time.Second); err != nil {
+		t.Error(err)
+	}
+	close(stop)
+	wg.Wait()
+	if s, err := l.Stats(); err != nil || uint64(got)+s.Drops != uint64(done.Events()) {
+		t.Errorf("%d received, %d dropped of %d: %v", got, s.Drops, done.Events(), err)
 	}
 }
 

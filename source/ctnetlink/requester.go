@@ -23,7 +23,7 @@ var errSilent = errors.New("the kernel did not answer")
 
 // requester is a socket for one request at a time.
 type requester struct {
-	recv   *mmsg
+	recv   receiver
 	portID uint32
 	seq    uint32
 	w      writer
@@ -57,7 +57,7 @@ func (r *requester) send(q *request) error {
 	}
 	r.w.finish(at)
 	kernel := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-	if err := unix.Sendto(r.recv.fd, r.w.b, 0, &kernel); err != nil {
+	if err := unix.Sendto(r.recv.descriptor(), r.w.b, 0, &kernel); err != nil {
 		return q.fail(os.NewSyscallError("sendto", err))
 	}
 	return nil
@@ -109,7 +109,7 @@ func (r *requester) fill(ctx context.Context, q *request) error {
 }
 
 func (r *requester) await() error {
-	fds := [1]unix.PollFd{{Fd: int32(r.recv.fd), Events: unix.POLLIN}}
+	fds := [1]unix.PollFd{{Fd: int32(r.recv.descriptor()), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds[:], milliseconds(replyWait))
 	switch {
 	case errors.Is(err, unix.EINTR):

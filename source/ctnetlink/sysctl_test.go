@@ -45,26 +45,3 @@ func TestReadSysctls(t *testing.T) {
 		t.Errorf("a file that is no namespace: %+v, %v", s, err)
 	}
 }
-
-// TestNamespaces listens and dumps by path, named and not: each sees its own table.
-func TestNamespaces(t *testing.T) {
-	named := testnet.NewNamed(t, "ctnetlink-test")
-	other := testnet.New(t)
-	cookies := map[uint64]bool{}
-	for i, ns := range []*testnet.Namespace{named, other} {
-		l := listen(t, ns, Config{Groups: ConntrackNew})
-		churn(t, testnet.Churn{NS: named, Entries: 3, Keep: true, First: i * 10})
-		want := 3 * (1 - i)
-		if got := drain(t, l, none); got != want {
-			t.Errorf("%s: %d events, want %d", ns.Path(), got, want)
-		}
-		fill, err := dialNS(t, ns).Stats(t.Context())
-		if err != nil || int(fill.Entries) != want {
-			t.Errorf("%s: %+v, want %d: %v", ns.Path(), fill, want, err)
-		}
-		if l.Cookie() == 0 || cookies[l.Cookie()] {
-			t.Errorf("%s: cookie %d", ns.Path(), l.Cookie())
-		}
-		cookies[l.Cookie()] = true
-	}
-}

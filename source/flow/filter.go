@@ -1,7 +1,8 @@
 package flow
 
 // Filter says which records pass: those that some Include term matches (all,
-// if there is none) and no Exclude term does. Gap and status records
+// if there is none) and no Exclude term does. A dump_end has no tuple to match
+// and closes what did pass: it passes too. Gap and status records
 // (AlwaysTypes) pass every filter. A nil Filter and an empty one pass all.
 //
 // A Filter is made by ParseFilter, which checks it, and is read-only from then
@@ -24,7 +25,7 @@ const (
 // Match reports whether the event passes. It reads only what the event's
 // presence bits vouch for and allocates nothing.
 func (f *Filter) Match(e *Event) bool {
-	if f == nil || AlwaysTypes.Has(e.Type) {
+	if f == nil || AlwaysTypes.Has(e.Type) || e.Type == TypeDumpEnd {
 		return true
 	}
 	for i := range f.Exclude {

@@ -219,7 +219,7 @@ func TestMatchAlwaysPasses(t *testing.T) {
 	f := mustFilter(t, m{"include": m{"proto": "tcp"}, "exclude": m{"zone": "0-65535"}})
 	for typ := TypeNew; typ <= TypeStatus; typ++ {
 		e := &Event{Type: typ}
-		if got, want := f.Match(e), typ == TypeGap || typ == TypeStatus; got != want {
+		if got, want := f.Match(e), typ == TypeGap || typ == TypeStatus || typ == TypeDumpEnd; got != want {
 			t.Errorf("%v: %v", typ, got)
 		}
 	}

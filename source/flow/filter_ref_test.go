@@ -10,7 +10,7 @@ import (
 // the description in ParseFilter: it shares no code with the parser or Match.
 // Values must be valid.
 func refFilter(v m, e *Event) bool {
-	if e.Type == TypeGap || e.Type == TypeStatus {
+	if e.Type == TypeGap || e.Type == TypeStatus || e.Type == TypeDumpEnd {
 		return true
 	}
 	in, isIn := v["include"].(l)

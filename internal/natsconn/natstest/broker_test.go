@@ -9,6 +9,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
+	"github.com/ctferry/ctferry/internal/option"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
@@ -18,7 +19,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	b := natstest.Start(t, func(c *natsconn.ServerConfig) {
 		c.Users = []*server.User{natstest.User("ann", "pw", nil, nil)}
 	})
-	ann := func(c *natsconn.Config) { c.User, c.Password = "ann", "pw" }
+	ann := func(c *natsconn.Config) { c.User, c.Password = "ann", option.NewSecret("pw") }
 	url := b.ClientURL()
 	js, err := b.Dial(t, ann).JetStream()
 	if err != nil {

@@ -1,0 +1,169 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ctferry/ctferry/internal/option"
+	"golang.org/x/sys/unix"
+)
+
+// smallDisk mounts a file system of n bytes.
+func smallDisk(t *testing.T, n string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+n); err != nil {
+		lacking(t, "a full disk needs the right to mount: "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// TestFileFullDisk fills the disk in the middle of a record, again and again:
+// the file never holds half of one, the error can be tried again, and once
+// there is room everything is there, once and in order.
+func TestFileFullDisk(t *testing.T) {
+	for _, policy := range []FileFsync{FsyncNone, FsyncBatch} {
+		for _, encoding := range []string{"json", "protobuf"} {
+			t.Run(string(policy)+"/"+encoding, func(t *testing.T) {
+				dir := smallDisk(t, "256k")
+				ballast := filepath.Join(dir, "ballast")
+				must(t, os.WriteFile(ballast, make([]byte, 128<<10), 0o600))
+				s := fileFor(t, dir, "f", encoding, func(o *FileOptions) { o.Fsync = policy })
+				mustOpen(t, s)
+				b := batchFrom(1, 12_000) // some 180 KiB for 128
+				err := s.Write(context.Background(), b)
+				if class, _ := classOf(err); class != Retry || !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "no space left") {
+					t.Fatalf("%v (%v)", err, class)
+				}
+				path := filepath.Join(dir, "f")
+				there := seqsIn(t, path, s.env.Format.Framing)
+				var rest Batch
+				for i, r := range b.Records {
+					if b.done == nil || !b.done[i] {
+						rest.Records = append(rest.Records, r)
+					}
+				}
+				if done := len(b.Records) - len(rest.Records); done != len(there) || policy == FsyncNone && done == 0 || policy == FsyncBatch && done != 0 {
+					t.Fatalf("%d records acknowledged, %d in the file", done, len(there))
+				}
+				if err := s.Write(context.Background(), &rest); !errors.Is(err, unix.ENOSPC) {
+					t.Fatalf("still full: %v", err)
+				}
+				must(t, os.Remove(ballast))
+				for i := range rest.done {
+					if rest.done[i] {
+						t.Fatalf("record %d acknowledged by a full disk", i)
+					}
+				}
+				must(t, s.Write(context.Background(), &rest))
+				if got := seqsIn(t, path, s.env.Format.Framing); !slices.Equal(got, upTo(12_000)) {
+					t.Errorf("%d records in the end", len(got))
+				}
+			})
+		}
+	}
+}
+
+// TestOutletOnFullDisk runs the whole outlet over a disk that is full for a while.
+func TestOutletOnFullDisk(t *testing.T) {
+	dir := smallDisk(t, "128k")
+	ballast := filepath.Join(dir, "ballast")
+	must(t, os.WriteFile(ballast, make([]byte, 100<<10), 0o600))
+	s := fileFor(t, dir, "f", "json", nil)
+	o := outletFor(t, "f", s, func(c *Config) {
+		c.Memory, c.Flush.Linger = 8*option.MiB, 0
+		c.Retry = Backoff{Initial: time.Millisecond, Max: 5 * time.Millisecond}
+	})
+	stop := start(o)
+	offerUpTo(o, 5000)
+	for deadline := time.Now().Add(10 * time.Second); o.Books().Errors[Retry].Count < 3; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the disk is not full: %+v", o.Books())
+		}
+	}
+	if b := o.Books(); b.Up || !strings.Contains(b.LastError, "no space left") {
+		t.Errorf("books on a full disk: %+v", b)
+	}
+	must(t, os.Remove(ballast))
+	must(t, stop())
+	if got := seqsIn(t, filepath.Join(dir, "f"), s.env.Format.Framing); !slices.Equal(got, upTo(5000)) {
+		t.Errorf("%d records in the file", len(got))
+	}
+	if b := o.Books(); !b.Balanced() || b.Delivered != 5000 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// TestFilePermissionLost takes the right to write away from a running sink.
+func TestFilePermissionLost(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Chmod(filepath.Dir(dir), 0o755))
+	s := fileFor(t, dir, "f", "json", func(o *FileOptions) { o.Rotate.Size = 4096 })
+	mustOpen(t, s)
+	mustWrite(t, s, 1, 200)
+	must(t, os.Chmod(dir, 0o555))
+	err := asNobody(t, func() error { return s.Write(context.Background(), batchFrom(201, 400)) })
+	if class, _ := classOf(err); class != Configuration || !errors.Is(err, unix.EACCES) {
+		t.Fatalf("%v (%v)", err, class)
+	}
+	must(t, os.Chmod(dir, 0o755))
+	at := seqsIn(t, filepath.Join(dir, "f"), s.env.Format.Framing)
+	mustWrite(t, s, at[len(at)-1]+1, 400)
+	var got []uint64
+	for _, name := range slices.Backward(names(t, dir)) { // "f" sorts before "f-…"
+		got = append(seqsIn(t, filepath.Join(dir, name), s.env.Format.Framing), got...)
+	}
+	if len(got) != 400 {
+		t.Errorf("%d records in the end, expected 400", len(got))
+	}
+}
+
+// asNobody runs f on a thread without root's right to write everywhere.
+func asNobody(t *testing.T, f func() error) error {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return f()
+	}
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with the goroutine
+		if err := unix.Setfsuid(65534); err != nil {
+			ended <- err
+			return
+		}
+		ended <- f()
+	}()
+	return <-ended
+}
+
+// TestFileReadOnly remounts the disk read-only under a running sink.
+func TestFileReadOnly(t *testing.T) {
+	dir := smallDisk(t, "1m")
+	s := fileFor(t, dir, "f", "json", func(o *FileOptions) { o.Rotate.Size = 4096 })
+	must(t, s.Open(context.Background()))
+	mustWrite(t, s, 1, 100)
+	must(t, s.Close(context.Background()))
+	must(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	err := s.Open(context.Background())
+	if class, _ := classOf(err); class != Retry || !errors.Is(err, unix.EROFS) {
+		t.Errorf("%v (%v)", err, class)
+	}
+	must(t, unix.Mount("", dir, "", unix.MS_REMOUNT, ""))
+	mustOpen(t, s)
+	mustWrite(t, s, 101, 200)
+	if got := seqsIn(t, filepath.Join(dir, "f"), s.env.Format.Framing); !slices.Equal(got, upTo(200)) {
+		t.Errorf("%d records", len(got))
+	}
+}
