@@ -1,6 +1,9 @@
 package option
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // Fault is one thing that is wrong with a configuration. Path is the key's
 // place below the value that was validated, levels parted by dots and list
@@ -36,8 +39,8 @@ func (fs *Faults) Join(path string, err error) {
 	if err == nil {
 		return
 	}
-	inner, ok := err.(Faults)
-	if !ok {
+	var inner Faults
+	if !errors.As(err, &inner) {
 		fs.Add(path, err.Error())
 		return
 	}

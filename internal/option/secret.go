@@ -1,6 +1,7 @@
 package option
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,9 +31,9 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// Format writes the mask for every verb, also those that do not fit a string,
-// which fmt would otherwise answer by printing the value.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+// Format hides the value from every verb, also from those that do not fit a
+// text, which fmt would answer by printing the value.
+func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) } //nolint:errcheck // fmt keeps it
 
 // LogValue hides the value from slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
@@ -46,16 +47,39 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// maxSecretFile bounds, in bytes, what is read from a secret's file.
+const maxSecretFile = 1 << 20
+
 // SecretFrom gives the secret itself or, if path is set, the file's content
-// without the newline at its end. Files are read when a connection is made, so
-// that a changed password counts.
+// without the newline at its end; any other white space belongs to the secret.
+// Files are read when a connection is made, so that a changed password counts.
 func SecretFrom(s Secret, path string) (Secret, error) {
 	if path == "" {
 		return s, nil
 	}
-	b, err := os.ReadFile(path)
+	text, err := readSecret(path)
 	if err != nil {
 		return Secret{}, fmt.Errorf("secret file: %w", err)
 	}
-	return Secret{strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")}, nil
+	return Secret{text}, nil
+}
+
+func readSecret(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if err != nil {
+		return "", err
+	}
+	if len(b) > maxSecretFile {
+		return "", fmt.Errorf("%s: larger than %d bytes", path, maxSecretFile)
+	}
+	text := strings.TrimSuffix(string(b), "\n")
+	if text = strings.TrimSuffix(text, "\r"); text == "" {
+		return "", errors.New(path + ": holds nothing")
+	}
+	return text, nil
 }

@@ -44,7 +44,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("%q is not a size: expected a whole number with B, KiB, MiB, GiB or TiB, such as 64MiB", text)
 	}
-	if factor > 1 && n > math.MaxInt64/uint64(factor) {
+	if n > math.MaxInt64/uint64(factor) {
 		return fmt.Errorf("%q is too large a size", text)
 	}
 	*s = Size(n) * factor
