@@ -65,7 +65,7 @@ func (c *courier) open() bool {
 			return false
 		}
 		err := c.o.sink.Open(c.work)
-		class, _ := classOf(err)
+		class, _ := judge(err)
 		if class == Split || class == Poison {
 			class = Retry // there are no records yet that could be meant
 		}

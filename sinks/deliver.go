@@ -16,7 +16,7 @@ func (c *courier) deliver(recs []Record) bool {
 		}
 		n := min(limit, len(recs))
 		err := c.write(recs[:n])
-		class, e := classOf(err)
+		class, e := judge(err)
 		buried := 0
 		if class == Poison {
 			buried = c.buryNamed(recs[:n], e)

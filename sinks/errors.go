@@ -11,8 +11,8 @@ var ErrReaderGone = errors.New("the reader of the output is gone")
 // time to drain. What it held is in the books as dropped.
 var ErrStuck = errors.New("the sink did not come back in time")
 
-// classOf tells what is to be done about a sink's error.
-func classOf(err error) (class Class, e *Error) {
+// judge tells what is to be done about a sink's error.
+func judge(err error) (class Class, e *Error) {
 	if errors.As(err, &e) && int(e.Class) < len(classNames) {
 		return e.Class, e
 	}

@@ -44,7 +44,7 @@ func TestFileFullDisk(t *testing.T) {
 				mustOpen(t, s)
 				b := batchFrom(1, 12_000) // some 180 KiB for 128
 				err := s.Write(context.Background(), b)
-				if class, _ := classOf(err); class != Retry || !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "no space left") {
+				if class, _ := judge(err); class != Retry || !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "no space left") {
 					t.Fatalf("%v (%v)", err, class)
 				}
 				path := filepath.Join(dir, "f")
@@ -115,7 +115,7 @@ func TestFilePermissionLost(t *testing.T) {
 	mustWrite(t, s, 1, 200)
 	must(t, os.Chmod(dir, 0o555))
 	err := asNobody(t, func() error { return s.Write(context.Background(), batchFrom(201, 400)) })
-	if class, _ := classOf(err); class != Configuration || !errors.Is(err, unix.EACCES) {
+	if class, _ := judge(err); class != Configuration || !errors.Is(err, unix.EACCES) {
 		t.Fatalf("%v (%v)", err, class)
 	}
 	must(t, os.Chmod(dir, 0o755))
@@ -157,7 +157,7 @@ func TestFileReadOnly(t *testing.T) {
 	must(t, s.Close(context.Background()))
 	must(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 	err := s.Open(context.Background())
-	if class, _ := classOf(err); class != Retry || !errors.Is(err, unix.EROFS) {
+	if class, _ := judge(err); class != Retry || !errors.Is(err, unix.EROFS) {
 		t.Errorf("%v (%v)", err, class)
 	}
 	must(t, unix.Mount("", dir, "", unix.MS_REMOUNT, ""))
@@ -179,7 +179,7 @@ func TestFileLosesItsDescriptor(t *testing.T) {
 		must(t, s.file.Close())
 		b := batchFrom(3, 4)
 		err := s.Write(context.Background(), b)
-		if class, _ := classOf(err); err == nil || class != Retry || b.done != nil {
+		if class, _ := judge(err); err == nil || class != Retry || b.done != nil {
 			t.Fatalf("%v, done %v", err, b.done)
 		}
 		must(t, s.Write(context.Background(), b))

@@ -157,7 +157,7 @@ func TestFileHealsAfterCrash(t *testing.T) {
 		framing := encode.Formats()[encoding].Framing
 		var whole []byte
 		for seq := uint64(1); seq <= 4; seq++ {
-			whole = frame(whole, framing, recordNo(seq).Value)
+			whole = appendFrame(whole, framing, recordNo(seq).Value)
 		}
 		for cut := range len(whole) + 1 {
 			if err := os.WriteFile(path, whole[:cut], 0o640); err != nil {
@@ -368,7 +368,7 @@ func TestFileOpenErrors(t *testing.T) {
 			tt.make(t, dir)
 			s := fileFor(t, dir, "f", "json", nil)
 			err := s.Open(context.Background())
-			if class, _ := classOf(err); err == nil || class != tt.class || tt.is != nil && !errors.Is(err, tt.is) {
+			if class, _ := judge(err); err == nil || class != tt.class || tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("%v (%v), expected %v", err, class, tt.class)
 			}
 			must(t, s.Close(context.Background()))

@@ -50,7 +50,7 @@ func (p *filePass) add(i int) error {
 			return err
 		}
 	}
-	s.buf = frame(s.buf, s.env.Format.Framing, value)
+	s.buf = appendFrame(s.buf, s.env.Format.Framing, value)
 	if len(s.buf) >= fileBuffer {
 		return p.flush(i + 1)
 	}

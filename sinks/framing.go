@@ -20,8 +20,8 @@ const maxTorn = 1 << 20
 // aside, never cut.
 var errForeign = errors.New("its end is no record")
 
-// frame appends a record to dst as it stands in a file.
-func frame(dst []byte, framing encode.Framing, record []byte) []byte {
+// appendFrame appends a record to dst as it stands in a file.
+func appendFrame(dst []byte, framing encode.Framing, record []byte) []byte {
 	if framing == encode.Delimited {
 		dst = binary.AppendUvarint(dst, uint64(len(record)))
 		return append(dst, record...)

@@ -65,7 +65,7 @@ func TestHealAtEveryByte(t *testing.T) {
 	for _, framing := range []encode.Framing{encode.Lines, encode.Delimited} {
 		var whole []byte
 		for _, s := range samples() {
-			whole = frame(whole, framing, s)
+			whole = appendFrame(whole, framing, s)
 		}
 		for cut := range len(whole) + 1 {
 			want, _ := split(framing, whole[:cut])

@@ -58,7 +58,7 @@ func (s *stdoutSink) Open(context.Context) error {
 func (s *stdoutSink) Write(_ context.Context, b *Batch) error {
 	s.buf = s.buf[:0]
 	for i := range b.Records {
-		s.buf = frame(s.buf, s.env.Format.Framing, b.Records[i].Value)
+		s.buf = appendFrame(s.buf, s.env.Format.Framing, b.Records[i].Value)
 	}
 	n, err := s.file.Write(s.buf[s.cut:])
 	if err == nil {

@@ -128,7 +128,7 @@ func TestStdoutClosed(t *testing.T) {
 	fd := int(w.Fd())
 	must(t, w.Close())
 	s := &stdoutSink{fd: fd}
-	if class, _ := classOf(s.Open(context.Background())); class != Configuration {
+	if class, _ := judge(s.Open(context.Background())); class != Configuration {
 		t.Errorf("class %v", class)
 	}
 }
