@@ -33,6 +33,25 @@ func benchEncode(b *testing.B, format Format, event string, p Projection) {
 	b.ReportMetric(float64(len(buf)), "B/record")
 }
 
+// BenchmarkDecode reads them back.
+func BenchmarkDecode(b *testing.B) {
+	for name, format := range Formats() {
+		for _, event := range []string{"tcp_new", "tcp_destroy"} {
+			b.Run(name+"/"+event, func(b *testing.B) {
+				record := format.NewEncoder(Projection{}).Append(nil, oneOf(b, event))
+				dec, batch := format.NewDecoder(), flow.NewBatch(1)
+				b.ReportAllocs()
+				for b.Loop() {
+					batch.Reset()
+					if err := dec.Decode(batch, record); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestAppendAllocatesNothing is the budget of the hot path.
 func TestAppendAllocatesNothing(t *testing.T) {
 	p, err := NewProjection(nil, nil, true, 0)

@@ -3,4 +3,11 @@
 // fields of schema ctferry.v1. It knows events only; it must never know where
 // bytes come from or go to. Append functions own nothing: what they are given
 // they extend and return.
+//
+// Encoders are written out by hand and write from a view, which decides what of
+// an event is present and what a Projection hides. Decoders share one table of
+// members (member_*.go, in the order of record.proto) and one draft of the
+// event; they differ in how they read. A word that is not known, from a later
+// version, counts as absent; a value of a wrong kind is an error that names its
+// field.
 package encode

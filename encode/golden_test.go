@@ -41,6 +41,32 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestNothingUnguardedIsRead compares a slot that holds an earlier event's
+// values with a fresh one.
+func TestNothingUnguardedIsRead(t *testing.T) {
+	withID, err := NewProjection(nil, nil, true, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, format := range Formats() {
+		enc := format.NewEncoder(withID)
+		for _, s := range corpus() {
+			fresh := enc.Append(nil, newEvent(flow.NewBatch(1), s.fill))
+			if reused := enc.Append(nil, oneOf(t, s.name)); !bytes.Equal(fresh, reused) {
+				t.Errorf("%s: %s\n fresh %q\nreused %q", name, s.name, fresh, reused)
+			}
+		}
+		// A slot that holds values and no bits has nothing to tell.
+		b := flow.NewBatch(1)
+		soil(b)
+		empty := newEvent(b, func(*flow.Batch, *flow.Event) {})
+		bare := newEvent(flow.NewBatch(1), func(*flow.Batch, *flow.Event) {})
+		if a, b := enc.Append(nil, empty), enc.Append(nil, bare); !bytes.Equal(a, b) {
+			t.Errorf("%s: got %q, want %q", name, a, b)
+		}
+	}
+}
+
 // compareRecords names the records that differ.
 func compareRecords(t *testing.T, format Format, got, want []byte) {
 	t.Helper()

@@ -38,7 +38,7 @@ func TestBufLint(t *testing.T) {
 // findBuf looks for buf where go install and npm install put it.
 func findBuf(t *testing.T) string {
 	t.Helper()
-	places := []string{filepath.Join("..", "node_modules", ".bin", "buf")}
+	places := []string{filepath.Join("..", "node_modules", ".bin", "buf"), filepath.Join("..", "bin", "node_modules", ".bin", "buf")}
 	if out, err := exec.Command("go", "env", "GOPATH").Output(); err == nil {
 		places = append(places, filepath.Join(strings.TrimSpace(string(out)), "bin", "buf"))
 	}
