@@ -108,5 +108,6 @@ func (c *courier) bury(rec *Record, cause error) {
 		return
 	}
 	c.o.ledger.drop(why)
+	c.o.lose(rec, why)
 	c.burial.tell(slog.LevelError, "record refused for good, dropped", "reason", why, "seq", rec.Seq, "cause", cause, "err", err)
 }

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -150,4 +151,30 @@ func TestMemoryBound(t *testing.T) {
 			t.Errorf("records of %d bytes: only %d of %d bytes hold records", n, held, bound)
 		}
 	}
+}
+
+// TestRefusedRecordsLeaveAGap: what a sink refuses for good, without a
+// dead-letter file, is told in the stream as well as in the books.
+func TestRefusedRecordsLeaveAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &script{write: func(_ context.Context, try int, b *Batch) error {
+			if try == 1 {
+				return &Error{Class: Poison, Poison: []int{2, 3}, Err: errors.New("too strange")}
+			}
+			return nil
+		}}
+		o := outletFor(t, "s", sink, nil)
+		offerUpTo(o, 10)
+		must(t, start(o)())
+		if b := o.Books(); b.Offered != 11 || b.Delivered != 9 || dropped(b, dropPoison) != 2 || !b.Balanced() {
+			t.Errorf("%+v", b)
+		}
+		if len(sink.gaps) != 1 || sink.gaps[0] != 4 {
+			t.Fatalf("gap records: %v", sink.gaps)
+		}
+		e := decodeOne(t, encode.Formats()["json"], sink.values[len(sink.values)-1])
+		if g := e.Gap; g == nil || g.Scope != "sink" || g.Sink != "s" || g.Reason != "poison" || g.Lost == nil || *g.Lost != 2 {
+			t.Errorf("gap: %+v", g)
+		}
+	})
 }

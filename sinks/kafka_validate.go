@@ -23,11 +23,11 @@ func (o *KafkaOptions) Validate() error {
 	if _, err := parseKafkaTopic(o.Topic); err != nil {
 		fs.Add("topic", err.Error())
 	}
-	kafkaOneOf(&fs, "key", o.Key, kafkaKeyFlow, kafkaKeyNode, kafkaKeyNone)
-	kafkaOneOf(&fs, "partitioner", o.Partitioner, kafkaMurmur2, kafkaCRC32, kafkaSticky, kafkaRoundRobin)
+	oneOf(&fs, "key", o.Key, kafkaKeyFlow, kafkaKeyNode, kafkaKeyNone)
+	oneOf(&fs, "partitioner", o.Partitioner, kafkaMurmur2, kafkaCRC32, kafkaSticky, kafkaRoundRobin)
 	o.validateAcks(&fs)
-	kafkaOneOf(&fs, "compression", o.Compression, kafkaCompressions()...)
-	kafkaOneOf(&fs, "timestamp", o.Timestamp, kafkaTimeEvent, kafkaTimeSend)
+	oneOf(&fs, "compression", o.Compression, kafkaCompressions()...)
+	oneOf(&fs, "timestamp", o.Timestamp, kafkaTimeEvent, kafkaTimeSend)
 	if o.MaxMessageBytes < kafkaMinMessageBytes || o.MaxMessageBytes > kafkaMaxMessageBytes {
 		fs.Add("max_message_bytes", fmt.Sprintf("%s is out of range: expected %s to %s", o.MaxMessageBytes, kafkaMinMessageBytes, kafkaMaxMessageBytes))
 	}
@@ -57,8 +57,8 @@ func (o *KafkaOptions) validateAcks(fs *option.Faults) {
 		fs.Add("acks", "none is not offered, because nothing could then be accounted for: expected all or leader")
 		return
 	}
-	kafkaOneOf(fs, "acks", o.Acks, kafkaAcksAll, kafkaAcksLeader)
-	kafkaOneOf(fs, "idempotent", string(o.Idempotent), string(KafkaIdempotentAuto), string(KafkaIdempotentOn), string(KafkaIdempotentOff))
+	oneOf(fs, "acks", o.Acks, kafkaAcksAll, kafkaAcksLeader)
+	oneOf(fs, "idempotent", string(o.Idempotent), string(KafkaIdempotentAuto), string(KafkaIdempotentOn), string(KafkaIdempotentOff))
 	if o.Idempotent == KafkaIdempotentOn && o.Acks == kafkaAcksLeader {
 		fs.Add("idempotent", "true needs acks: all")
 	}
@@ -77,7 +77,7 @@ func (s KafkaSASL) validate() error {
 	if s == (KafkaSASL{}) {
 		return nil
 	}
-	kafkaOneOf(&fs, "mechanism", s.Mechanism, kafkaPlain, kafkaScram256, kafkaScram512)
+	oneOf(&fs, "mechanism", s.Mechanism, kafkaPlain, kafkaScram256, kafkaScram512)
 	if s.User == "" {
 		fs.Add("user", "missing")
 	}
@@ -87,8 +87,8 @@ func (s KafkaSASL) validate() error {
 	return fs.Err()
 }
 
-// kafkaOneOf adds a fault unless v is among words.
-func kafkaOneOf(fs *option.Faults, key, v string, words ...string) {
+// oneOf adds a fault unless v is among words.
+func oneOf(fs *option.Faults, key, v string, words ...string) {
 	if !slices.Contains(words, v) {
 		fs.Add(key, fmt.Sprintf("%q is not known: expected %s", v, strings.Join(words, ", ")))
 	}

@@ -5,6 +5,9 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
+// lossSeveral is a gap's reason when its records were lost for different ones.
+const lossSeveral = "several"
+
 // loss is what has been dropped since the queue last took something. It
 // becomes one gap record, which stands where the lost records would have.
 type loss struct {
@@ -22,15 +25,18 @@ type loss struct {
 func newLoss(sink string, encoder encode.Encoder) loss {
 	return loss{
 		encoder: encoder,
-		gap:     flow.Gap{Scope: "sink", Sink: sink, Reason: dropMemory.String()},
+		gap:     flow.Gap{Scope: "sink", Sink: sink},
 	}
 }
 
 // add notes one record more. Events come in the order in which they were read,
 // which their times need not follow.
-func (l *loss) add(rec *Record) {
-	if l.count == 0 {
-		l.gap.Since, l.gap.Until = rec.Time, rec.Time
+func (l *loss) add(rec *Record, why reason) {
+	switch {
+	case l.count == 0:
+		l.gap.Since, l.gap.Until, l.gap.Reason = rec.Time, rec.Time, why.String()
+	case l.gap.Reason != why.String():
+		l.gap.Reason = lossSeveral // the books have each by itself
 	}
 	l.gap.Since, l.gap.Until = min(l.gap.Since, rec.Time), max(l.gap.Until, rec.Time)
 	l.count++

@@ -94,7 +94,7 @@ func (o *Outlet) offer(recs []Record) (fill float64) {
 		case o.loss.count > 0 && o.putBehindGap(&w, rec):
 			offered++
 		default:
-			o.loss.add(rec)
+			o.loss.add(rec, dropMemory)
 			lost++
 		}
 	}
@@ -135,6 +135,18 @@ func (o *Outlet) putGap() bool {
 	o.ledger.offer(1, 0)
 	o.ring.commit(w)
 	return true
+}
+
+// lose notes, for the courier, a record that was given up after it had been in
+// the queue. A gap that is lost is not told by another one: a sink that takes
+// nothing at all would never be done.
+func (o *Outlet) lose(rec *Record, why reason) {
+	if rec.Type == flow.TypeGap {
+		return
+	}
+	o.producing.Lock()
+	defer o.producing.Unlock()
+	o.loss.add(rec, why)
 }
 
 // enough reports whether what waits makes a whole batch.

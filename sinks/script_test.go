@@ -26,6 +26,7 @@ type script struct {
 	sizes  []int
 	got    []uint64 // sequence numbers, in the order of delivery
 	values [][]byte
+	gaps   []uint64 // those of got that are gap records
 	closed bool
 }
 
@@ -55,6 +56,9 @@ func (s *script) Write(ctx context.Context, b *Batch) error {
 	for i, rec := range b.Records {
 		if err == nil || b.done[i] {
 			s.got = append(s.got, rec.Seq)
+			if rec.Type == flow.TypeGap {
+				s.gaps = append(s.gaps, rec.Seq)
+			}
 			s.values = append(s.values, bytes.Clone(rec.Value))
 		}
 	}
