@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ func (n *NATS) openStream(ctx context.Context) error {
 	}
 	if n.o.JetStream.Manage != natsManageNone {
 		if err := n.manageStream(ctx); err != nil {
-			return n.streamFault(err)
+			return n.manageFault(err)
 		}
 	}
 	return n.checkStream(ctx, n.certain()...)
@@ -92,6 +93,16 @@ func (n *NATS) streamFault(err error) error {
 		return e
 	}
 	return n.fail(where, err)
+}
+
+// manageFault makes the error of an order about the stream: what JetStream
+// refuses, and is not merely too busy for, a person has to put right.
+func (n *NATS) manageFault(err error) error {
+	var js jetstream.JetStreamError
+	if errors.As(err, &js) && js.APIError() != nil && js.APIError().Code != http.StatusServiceUnavailable {
+		return natsConfiguration("stream %s: jetstream.manage: %s: %w", n.o.JetStream.Stream, n.o.JetStream.Manage, natsPlain(err))
+	}
+	return n.streamFault(err)
 }
 
 // natsCause shows the first error and unwraps to the second.
