@@ -36,6 +36,8 @@ type draft struct {
 	dumpSeen   bool
 	fault      error // of the value just kept, which is good alone and bad with the others
 
+	value value // the one just read; here, so that none is allocated
+
 	tuple       *flow.Tuple // the one entered
 	counters    *flow.Counters
 	deltas      *flow.Counters

@@ -148,7 +148,7 @@ func (r *RecordReader) cut(b []byte) (value []byte, n int, err error) {
 		switch {
 		case i >= 0 && r.seen+i <= MaxRecord:
 			n = r.seen + i
-			return bytes.TrimSuffix(b[:n], []byte{'\r'}), n + 1, nil
+			return bytes.TrimRight(b[:n], "\r"), n + 1, nil
 		case i >= 0 || len(b) > MaxRecord:
 			return nil, 0, fmt.Errorf("the line is longer than %d bytes", MaxRecord)
 		}

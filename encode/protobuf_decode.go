@@ -99,15 +99,17 @@ func (p *protobufDecoder) number(m *member, u uint64) error {
 			return nil // a word of a later version
 		}
 	}
-	return m.keep(&p.draft, &value{u: u})
+	p.draft.value = value{u: u}
+	return m.keep(&p.draft, &p.draft.value)
 }
 
 // bytes takes a value that is a run of bytes on the wire.
 func (p *protobufDecoder) bytes(m *member, raw []byte) error {
-	var v value
+	v := &p.draft.value
+	*v = value{}
 	switch m.kind {
 	case kindMessage:
-		if err := m.keep(&p.draft, &v); err != nil {
+		if err := m.keep(&p.draft, v); err != nil {
 			return err
 		}
 		return p.message(m.inner, raw)
@@ -141,7 +143,7 @@ func (p *protobufDecoder) bytes(m *member, raw []byte) error {
 		}
 		copy(v.bytes[:], raw)
 	}
-	return m.keep(&p.draft, &v)
+	return m.keep(&p.draft, v)
 }
 
 // packed reads the numbers of a list.

@@ -73,12 +73,55 @@ func appendUUID(dst []byte, b *[16]byte) []byte {
 // appendAddr appends an address as RFC 5952 and net/netip write it.
 func appendAddr(dst []byte, a *flow.Addr, f flow.Family) []byte {
 	if f != flow.IPv4 {
-		return a.In(f).AppendTo(dst)
+		return appendIPv6(dst, a)
 	}
 	dst = append(appendUint8(dst, a[0]), '.')
 	dst = append(appendUint8(dst, a[1]), '.')
 	dst = append(appendUint8(dst, a[2]), '.')
 	return appendUint8(dst, a[3])
+}
+
+// appendIPv6 appends an IPv6 address: the first of the longest runs of two or
+// more zero groups becomes "::", and an IPv4-mapped address ends as IPv4.
+func appendIPv6(dst []byte, a *flow.Addr) []byte {
+	var groups [8]uint16
+	from, to, start := 8, 8, 0 // groups[from:to] is the run; start begins the one that may be going on
+	for i := range groups {
+		groups[i] = uint16(a[2*i])<<8 | uint16(a[2*i+1])
+		if groups[i] != 0 {
+			start = i + 1
+		} else if n := i + 1 - start; n > to-from && n > 1 {
+			from, to = start, i+1
+		}
+	}
+	if from == 0 && to == 5 && groups[5] == 0xffff {
+		return appendAddr(append(dst, "::ffff:"...), &flow.Addr{a[12], a[13], a[14], a[15]}, flow.IPv4)
+	}
+	for i := 0; i < len(groups); i++ {
+		if i == from {
+			dst = append(dst, ':', ':')
+			if i = to; i == len(groups) {
+				break
+			}
+		} else if i > 0 {
+			dst = append(dst, ':')
+		}
+		dst = appendHex16(dst, groups[i])
+	}
+	return dst
+}
+
+// appendHex16 appends v in hexadecimal without leading zeros.
+func appendHex16(dst []byte, v uint16) []byte {
+	switch {
+	case v >= 0x1000:
+		return append(dst, hexDigits[v>>12], hexDigits[v>>8&15], hexDigits[v>>4&15], hexDigits[v&15])
+	case v >= 0x100:
+		return append(dst, hexDigits[v>>8], hexDigits[v>>4&15], hexDigits[v&15])
+	case v >= 0x10:
+		return append(dst, hexDigits[v>>4], hexDigits[v&15])
+	}
+	return append(dst, hexDigits[v])
 }
 
 // clock writes times. It remembers the date of the last one: almost every time

@@ -2,6 +2,7 @@ package encode
 
 import (
 	"math"
+	"math/rand/v2"
 	"net/netip"
 	"strconv"
 	"testing"
@@ -58,6 +59,30 @@ func TestAddresses(t *testing.T) {
 		a, f := flow.AddrFrom(netip.MustParseAddr(s))
 		if got := string(appendAddr(nil, &a, f)); got != s {
 			t.Errorf("%s, want %s", got, s)
+		}
+	}
+}
+
+// TestIPv6IsAsNetipWritesIt takes every pattern of zero groups, each with short and long groups.
+func TestIPv6IsAsNetipWritesIt(t *testing.T) {
+	for pattern := range 1 << 8 {
+		for _, group := range []uint16{1, 0x12, 0x123, 0x1234, 0xffff, 0x1000, 0xff} {
+			var a flow.Addr
+			for i := range 8 {
+				if pattern>>i&1 == 1 {
+					a[2*i], a[2*i+1] = byte(group>>8), byte(group)
+				}
+			}
+			if got, want := string(appendAddr(nil, &a, flow.IPv6)), netip.AddrFrom16(a).String(); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 100000 {
+		a := randomAddr(r, flow.IPv6)
+		if got, want := string(appendAddr(nil, &a, flow.IPv6)), netip.AddrFrom16(a).String(); got != want {
+			t.Fatalf("%s, want %s", got, want)
 		}
 	}
 }

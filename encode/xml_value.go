@@ -56,13 +56,7 @@ func xmlUint(dst []byte, start string, v uint64) []byte {
 
 // xmlKey writes a GRE key as conntrack does.
 func xmlKey(dst []byte, start string, v uint16) []byte {
-	dst = append(append(dst, start...), '0', 'x')
-	for shift := 12; shift >= 0; shift -= 4 {
-		if d := v >> shift; d != 0 || shift == 0 {
-			dst = append(dst, hexDigits[d&15])
-		}
-	}
-	return xmlEnd(dst, start)
+	return xmlEnd(appendHex16(append(append(dst, start...), '0', 'x'), v), start)
 }
 
 func xmlWord(dst []byte, start, word string) []byte {
