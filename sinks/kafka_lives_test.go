@@ -63,7 +63,7 @@ func TestKafkaRealTopicMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &Batch{Records: rs[300:310]}
-	if err := k.Write(t.Context(), b); classOf(t, err) != Retry || !strings.Contains(err.Error(), "topic flows: does not exist on these brokers") {
+	if err := k.Write(t.Context(), b); mustClass(t, err) != Retry || !strings.Contains(err.Error(), "topic flows: does not exist on these brokers") {
 		t.Errorf("got %v", err)
 	}
 	createTopic(t, broker, kafkaTestTopic, 2, nil)
@@ -81,7 +81,7 @@ func TestKafkaOpenAgainWithLostAnswers(t *testing.T) {
 	ferry(t, k, rs[:100])
 	front.dropNext.Store(1000)
 	b := &Batch{Records: rs[100:300]}
-	if err := k.Write(t.Context(), b); classOf(t, err) != Retry {
+	if err := k.Write(t.Context(), b); mustClass(t, err) != Retry {
 		t.Fatal(err)
 	}
 	front.dropNext.Store(0)
@@ -164,7 +164,7 @@ func TestKafkaTopicsAreBounded(t *testing.T) {
 		origin := *rs[i].Origin
 		origin.Node = "n" + strings.Repeat("x", i%40) + "-" + string(rune('a'+i%26)) + "-" + time.Duration(i).String()
 		rs[i].Origin = &origin
-		topics = append(topics, kafkaTopicTemplate{[]kafkaTopicPart{{field: "node"}}}.expand(kafkaTopicKeyOf(&rs[i])))
+		topics = append(topics, kafkaTopicTemplate{template{[]templatePart{{field: "node"}}}}.expand(templateKeyOf(&rs[i])))
 	}
 	c := startKfake(t, 1, 1, kfake.SeedTopics(1, topics...))
 	k := openTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Topic = "{node}" }, nil)
@@ -194,7 +194,7 @@ func TestKafkaCancelled(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	rs := testRecords(0, 50)
-	if err := k.Write(ctx, &Batch{Records: rs}); classOf(t, err) != Retry {
+	if err := k.Write(ctx, &Batch{Records: rs}); mustClass(t, err) != Retry {
 		t.Error(err)
 	}
 	if took := time.Since(began); took > time.Second {

@@ -6,6 +6,7 @@ func Kinds() map[string]func() Options {
 	return map[string]func() Options{
 		"file":   NewFileOptions,
 		"kafka":  NewKafkaOptions,
+		"nats":   NewNATSOptions,
 		"stdout": NewStdoutOptions,
 	}
 }

@@ -1,0 +1,175 @@
+package sinks
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// natsMaxSubjects bounds the subjects that are remembered from one Write to
+// the next.
+const natsMaxSubjects = 4096
+
+// natsPlan sorts a batch into messages, in the order in which they are to
+// leave. All records of one have the same subject, and those of a subject
+// follow one another through its messages without a gap, so that the first and
+// the last sequence number tell all that is in one.
+//
+// It depends on nothing but the records and the room, and the messages that
+// are left when some from the front are delivered come out the same again.
+type natsPlan struct {
+	subject natsSubjectTemplate
+	group   Group
+
+	messages []natsMessage
+	poison   []int   // places of records that no message can hold
+	next     []int32 // for each record the place of the next in its message, or -1
+
+	names map[natsNameKey]*natsTarget
+	byKey map[string]*natsTarget
+	turn  uint64           // of Writes, to tell a target's open message from an old one
+	after map[uint64]int32 // by flow: the message of its latest record; absent means the first
+}
+
+// natsMessage is some of a batch's records.
+type natsMessage struct {
+	subject      string
+	head, tail   int32 // the places of its first and last record
+	count, bytes int
+}
+
+// natsNameKey is what a subject depends on; the origin's strings are compared
+// by its address, for speed.
+type natsNameKey struct {
+	origin *flow.Origin
+	table  flow.Table
+	event  flow.Type
+	family flow.Family
+	proto  uint8
+}
+
+// natsTarget is a subject and the message that is open for it.
+type natsTarget struct {
+	subject string
+	turn    uint64
+	open    int32
+}
+
+func newNATSPlan(subject natsSubjectTemplate, group Group) natsPlan {
+	return natsPlan{subject: subject, group: group, after: map[uint64]int32{}}
+}
+
+// arrange sorts the batch. No message of several records exceeds room, no
+// message at all exceeds most, both in bytes of payload.
+func (p *natsPlan) arrange(records []Record, room, most int) {
+	p.begin(len(records))
+	for i := range records {
+		r := &records[i]
+		alone := p.lenAlone(r.Value)
+		if alone > most {
+			p.poison = append(p.poison, i)
+			continue
+		}
+		t := p.target(r)
+		m := p.choose(t, r, records, room)
+		if m < 0 {
+			t.turn, t.open = p.turn, int32(len(p.messages))
+			p.messages = append(p.messages, natsMessage{subject: t.subject, head: int32(i), tail: int32(i), count: 1, bytes: alone})
+			m = t.open
+		} else {
+			p.add(m, i, r.Value)
+		}
+		if m > 0 && p.subject.splitsFlows() {
+			p.after[r.FlowID] = m
+		}
+	}
+}
+
+func (p *natsPlan) begin(n int) {
+	if p.names == nil || len(p.names) > natsMaxSubjects || len(p.byKey) > natsMaxSubjects {
+		p.names, p.byKey = map[natsNameKey]*natsTarget{}, map[string]*natsTarget{}
+	}
+	p.turn++
+	p.messages, p.poison = p.messages[:0], p.poison[:0]
+	p.next = slices.Grow(p.next[:0], n)[:n]
+	for i := range p.next {
+		p.next[i] = -1
+	}
+	clear(p.after)
+}
+
+// choose gives the open message that the record may join, or -1. It may not
+// join one that leaves before a message which holds an earlier record of its
+// flow, nor one of another run, whose sequence numbers are others.
+func (p *natsPlan) choose(t *natsTarget, r *Record, records []Record, room int) int32 {
+	if t.turn != p.turn || p.group == GroupNone || p.after[r.FlowID] > t.open {
+		return -1
+	}
+	m := &p.messages[t.open]
+	if m.bytes+groupedLen(p.group, r.Value) > room || runOf(r) != runOf(&records[m.tail]) {
+		return -1
+	}
+	return t.open
+}
+
+func (p *natsPlan) add(at int32, i int, value []byte) {
+	m := &p.messages[at]
+	p.next[m.tail] = int32(i)
+	m.tail = int32(i)
+	m.count++
+	m.bytes += groupedLen(p.group, value)
+}
+
+// lenAlone is the payload of a message of one record.
+func (p *natsPlan) lenAlone(value []byte) int {
+	if p.group == GroupRecordBatch {
+		return groupedLen(p.group, value)
+	}
+	return len(value)
+}
+
+// target finds the record's subject.
+func (p *natsPlan) target(r *Record) *natsTarget {
+	k := natsNameKey{r.Origin, r.Table, r.Type, r.Family, r.Proto}
+	if t := p.names[k]; t != nil {
+		return t
+	}
+	name := p.subject.expand(templateKeyOf(r))
+	t := p.byKey[name]
+	if t == nil {
+		t = &natsTarget{subject: name}
+		p.byKey[name] = t
+	}
+	p.names[k] = t
+	return t
+}
+
+// places gives the places of a message's records.
+func (p *natsPlan) places(m *natsMessage) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := m.head; i >= 0; i = p.next[i] {
+			if !yield(int(i)) {
+				return
+			}
+		}
+	}
+}
+
+// values gives a message's records.
+func (p *natsPlan) values(m *natsMessage, records []Record) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := range p.places(m) {
+			if !yield(records[i].Value) {
+				return
+			}
+		}
+	}
+}
+
+func runOf(r *Record) (run [16]byte) {
+	if r.Origin != nil {
+		run = r.Origin.Run
+	}
+	return run
+}
