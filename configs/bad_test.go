@@ -1,14 +1,23 @@
 package configs
 
-import "testing"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
 
-// bad is a file that is wrong and everything that is told of it.
+	"github.com/ctferry/ctferry/sinks"
+)
+
+// bad is a file that is wrong and everything that is told of it; KINDS stands
+// for the types of sinks that there are.
 type bad struct{ name, file, want string }
 
 func TestBad(t *testing.T) {
+	kinds := strings.Join(slices.Sorted(maps.Keys(sinks.Kinds())), ", ")
 	for _, tables := range [][]bad{badShape(), badValues(), badSource(), badSinks(), badConnections()} {
 		for _, c := range tables {
-			t.Run(c.name, func(t *testing.T) { same(t, file(c.file).faults(t), c.want) })
+			t.Run(c.name, func(t *testing.T) { same(t, file(c.file).faults(t), strings.ReplaceAll(c.want, "KINDS", kinds)) })
 		}
 	}
 }
@@ -236,18 +245,18 @@ func badSinks() []bad {
 	return []bad{
 		{"no type", `sinks:
   out: {enabled: true}
-`, `a.yaml:2:3: sinks.out.type: missing: expected file, kafka, stdout`},
+`, `a.yaml:2:3: sinks.out.type: missing: expected KINDS`},
 		{"unknown type", `sinks:
   out:
     type: kafak
-`, `a.yaml:3:5: sinks.out.type: "kafak" is not known: expected file, kafka, stdout`},
+`, `a.yaml:3:5: sinks.out.type: "kafak" is not known: expected KINDS`},
 		{"type is a list", `sinks:
   out:
     type: [file]
 `, `a.yaml:3:5: sinks.out.type: expected a text, not a list`},
 		{"empty", `sinks:
   out:
-`, `a.yaml:2:3: sinks.out.type: missing: expected file, kafka, stdout`},
+`, `a.yaml:2:3: sinks.out.type: missing: expected KINDS`},
 		{"name", `sinks:
   Out-1:
     type: stdout
@@ -393,9 +402,9 @@ sinks:
   out: {type: stdout}
 `, `a.yaml:4:5: connections.k1.brokers: expected a list such as [a, b], not the text "a:1"
 a.yaml:5:5: connections.k1.topik: unknown key; did you mean topic?
-a.yaml:6:3: connections.k2.type: missing: expected file, kafka, stdout
+a.yaml:6:3: connections.k2.type: missing: expected KINDS
 a.yaml:7:3: connections.K3: "K3" is no name for a connection: expected a-z, then a-z, 0-9 and _
-a.yaml:8:8: connections.k4.type: "nope" is not known: expected file, kafka, stdout`},
+a.yaml:8:8: connections.k4.type: "nope" is not known: expected KINDS`},
 		{"sink's key", `connections:
   k1:
     type: kafka

@@ -104,8 +104,8 @@ func TestUnreadable(t *testing.T) {
 	for name, want := range map[string]string{
 		filepath.Join(dir, "absent.yaml"): "no such file or directory",
 		dir:                               "is a directory",
-		large:                             "large.yaml: larger than 4MiB",
-		"/dev/zero":                       "/dev/zero: larger than 4MiB",
+		large:                             "large.yaml: larger than 2MiB",
+		"/dev/zero":                       "/dev/zero: larger than 2MiB",
 	} {
 		_, err := Load(Input{File: name})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {

@@ -86,14 +86,14 @@ const maxErrors = 100
 // places: files as they were read, then the environment, then --set.
 type Errors []Error
 
-// Error gives a line for each, up to a hundred.
+// Error gives a line for each of the first hundred.
 func (es Errors) Error() string {
 	var lines []string
 	for _, e := range es[:min(len(es), maxErrors)] {
 		lines = append(lines, e.Error())
 	}
-	if more := len(es) - maxErrors; more > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more: mend these first", more))
+	if len(es) > maxErrors {
+		lines = append(lines, "and more: mend these first")
 	}
 	return strings.Join(lines, "\n")
 }

@@ -16,11 +16,12 @@ import (
 
 // Bounds of a document: far above any configuration, far below what hurts.
 const (
-	maxFileSize = 4 << 20
+	maxFileSize = 2 << 20
 	maxDepth    = 24
 	maxKey      = 128
-	maxWeight   = 32 << 20 // bytes that values with their paths may take, aliases expanded
+	maxWeight   = 16 << 20 // bytes that values with their paths may take, aliases expanded
 	nodeWeight  = 64
+	maxFaults   = 1000
 )
 
 // plain is a scalar that YAML takes for a number or a boolean, as it is
@@ -37,6 +38,7 @@ type document struct {
 	places places
 	errs   Errors
 	weight int
+	broken bool                // a bound was passed: what was read so far is let go
 	open   map[*yaml.Node]bool // aliases that are being expanded
 }
 
@@ -62,6 +64,9 @@ func parseDocument(name, path string, fixed *Place, text []byte) *document {
 		d.places[path] = d.at(root.Content[0])
 		d.root = d.value(root.Content[0], path, 0)
 	}
+	if d.broken {
+		d.root, d.places = nil, places{path: d.places[path]}
+	}
 	return d
 }
 
@@ -86,6 +91,9 @@ func (d *document) at(n *yaml.Node) Place {
 }
 
 func (d *document) fault(n *yaml.Node, path, text string) {
+	if len(d.errs) == maxFaults {
+		return
+	}
 	p := d.at(n)
 	p.section = false
 	d.errs = append(d.errs, Error{p, option.Fault{Path: path, Text: text}})
@@ -94,19 +102,20 @@ func (d *document) fault(n *yaml.Node, path, text string) {
 // full reports whether the document has grown past its bounds; the first to
 // ask leaves a fault.
 func (d *document) full(n *yaml.Node, path string, depth int) bool {
-	was := d.weight
-	d.weight += nodeWeight + len(path)
-	switch {
-	case was > maxWeight:
-		return true
-	case d.weight > maxWeight:
-		d.fault(n, "", "the document is too large with its aliases expanded")
-		return true
-	case depth > maxDepth:
-		d.fault(n, "", fmt.Sprintf("more than %d levels deep", maxDepth))
+	if d.broken {
 		return true
 	}
-	return false
+	d.weight += nodeWeight + len(path)
+	switch {
+	case d.weight > maxWeight:
+		d.fault(n, "", "the document is too large with its aliases expanded")
+	case depth > maxDepth:
+		d.fault(n, "", fmt.Sprintf("more than %d levels deep", maxDepth))
+	default:
+		return false
+	}
+	d.broken = true
+	return true
 }
 
 func (d *document) value(n *yaml.Node, path string, depth int) any {
