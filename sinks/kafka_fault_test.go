@@ -138,7 +138,7 @@ func TestKafkaLostAnswerThenRecordGone(t *testing.T) {
 	ferryKafka(t, k, rs[:100])
 	front.dropNext.Store(1000) // this Write gives up
 	b := &Batch{Records: rs[100:200]}
-	if err := k.Write(t.Context(), b); err == nil || kafkaClassOf(t, err) != Retry {
+	if err := k.Write(t.Context(), b); err == nil || mustClass(t, err) != Retry {
 		t.Fatalf("want a retry, got %v", err)
 	}
 	front.dropNext.Store(0)
@@ -166,8 +166,8 @@ func TestKafkaRefusedForGood(t *testing.T) {
 			refuseProduce(c, 1, tt.e, nil)
 			rs := kafkaRecords(0, 10)
 			err := k.Write(t.Context(), &Batch{Records: rs})
-			if kafkaClassOf(t, err) != Configuration || !strings.Contains(err.Error(), tt.want) {
-				t.Fatalf("got %v (%v), want %q", err, kafkaClassOf(t, err), tt.want)
+			if mustClass(t, err) != Configuration || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v (%v), want %q", err, mustClass(t, err), tt.want)
 			}
 			ferryKafka(t, k, rs) // it has been mended
 			mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs, false)
@@ -194,7 +194,7 @@ func TestKafkaRecordLargerThanOption(t *testing.T) {
 	rs := kafkaRecords(0, 20)
 	rs[0].Value = []byte(strings.Repeat("x", 3000))
 	err := k.Write(t.Context(), &Batch{Records: rs})
-	if kafkaClassOf(t, err) != Poison || !strings.Contains(err.Error(), "3000 bytes") {
+	if mustClass(t, err) != Poison || !strings.Contains(err.Error(), "3000 bytes") {
 		t.Fatalf("got %v", err)
 	}
 	mustHold(t, readTopic(t, c.ListenAddrs()[0], kafkaTestTopic), rs[1:], false)
@@ -255,7 +255,7 @@ func TestKafkaTimesRefused(t *testing.T) {
 		t.Error("the next batch must bear event times again")
 	}
 	refuseProduce(c, 2, kerr.InvalidTimestamp, nil)
-	if err := k.Write(t.Context(), &Batch{Records: kafkaRecords(31, 1)}); kafkaClassOf(t, err) != Configuration {
+	if err := k.Write(t.Context(), &Batch{Records: kafkaRecords(31, 1)}); mustClass(t, err) != Configuration {
 		t.Errorf("even send time refused: %v", err)
 	}
 }
@@ -265,11 +265,11 @@ func TestKafkaUnknownTopic(t *testing.T) {
 	k := newTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Topic = "nowhere" }, nil)
 	defer func() { _ = k.Close(context.Background()) }()
 	err := k.Open(t.Context())
-	if kafkaClassOf(t, err) != Retry || !strings.Contains(err.Error(), "topic nowhere: does not exist on these brokers") {
+	if mustClass(t, err) != Retry || !strings.Contains(err.Error(), "topic nowhere: does not exist on these brokers") {
 		t.Fatalf("got %v", err)
 	}
 	k.cluster.topics["nowhere"].unknown = time.Now().Add(-2 * kafkaUnknownGrace)
-	if err := k.Open(t.Context()); kafkaClassOf(t, err) != Configuration {
+	if err := k.Open(t.Context()); mustClass(t, err) != Configuration {
 		t.Fatalf("it persists, but: %v", err)
 	}
 }
@@ -295,7 +295,7 @@ func TestKafkaTemplate(t *testing.T) {
 	more[4].Proto, more[4].Family = 17, 10
 	b := &Batch{Records: more}
 	err := k.Write(t.Context(), b)
-	if kafkaClassOf(t, err) != Retry || !strings.Contains(err.Error(), "topic flows.new.ipv6: does not exist") {
+	if mustClass(t, err) != Retry || !strings.Contains(err.Error(), "topic flows.new.ipv6: does not exist") {
 		t.Fatal(err)
 	}
 	for i := range more {
@@ -315,7 +315,7 @@ func TestKafkaNoIdempotence(t *testing.T) {
 	})
 	k := newTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Idempotent = KafkaIdempotentOn }, nil)
 	defer func() { _ = k.Close(context.Background()) }()
-	if err := k.Open(t.Context()); kafkaClassOf(t, err) != Configuration || !strings.Contains(err.Error(), "not authorised on the cluster") {
+	if err := k.Open(t.Context()); mustClass(t, err) != Configuration || !strings.Contains(err.Error(), "not authorised on the cluster") {
 		t.Errorf("true: %v", err)
 	}
 	for _, how := range []KafkaIdempotence{KafkaIdempotentAuto, KafkaIdempotentOff} {

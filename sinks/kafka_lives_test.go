@@ -64,7 +64,7 @@ func TestKafkaRealTopicMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &Batch{Records: rs[300:310]}
-	if err := k.Write(t.Context(), b); kafkaClassOf(t, err) != Retry || !strings.Contains(err.Error(), "topic flows: does not exist on these brokers") {
+	if err := k.Write(t.Context(), b); mustClass(t, err) != Retry || !strings.Contains(err.Error(), "topic flows: does not exist on these brokers") {
 		t.Errorf("got %v", err)
 	}
 	createKafkaTopic(t, broker, kafkaTestTopic, 2, nil)
@@ -82,7 +82,7 @@ func TestKafkaOpenAgainWithLostAnswers(t *testing.T) {
 	ferryKafka(t, k, rs[:100])
 	front.dropNext.Store(1000)
 	b := &Batch{Records: rs[100:300]}
-	if err := k.Write(t.Context(), b); kafkaClassOf(t, err) != Retry {
+	if err := k.Write(t.Context(), b); mustClass(t, err) != Retry {
 		t.Fatal(err)
 	}
 	front.dropNext.Store(0)
@@ -224,7 +224,7 @@ func TestKafkaCancelled(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	rs := kafkaRecords(0, 50)
-	if err := k.Write(ctx, &Batch{Records: rs}); kafkaClassOf(t, err) != Retry {
+	if err := k.Write(ctx, &Batch{Records: rs}); mustClass(t, err) != Retry {
 		t.Error(err)
 	}
 	if took := time.Since(began); took > time.Second {

@@ -150,8 +150,8 @@ func TestKafkaRealOpenRefused(t *testing.T) {
 			k := newTestKafka(t, []string{broker.Address(l)}, change, nil)
 			defer func() { _ = k.Close(t.Context()) }()
 			err := k.Open(t.Context())
-			if kafkaClassOf(t, err) != want || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "opensesame") {
-				t.Errorf("got %v: %v, want %v: %s", kafkaClassOf(t, err), err, want, text)
+			if mustClass(t, err) != want || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "opensesame") {
+				t.Errorf("got %v: %v, want %v: %s", mustClass(t, err), err, want, text)
 			}
 		})
 	}
@@ -201,7 +201,7 @@ func TestKafkaRealWriteRefused(t *testing.T) {
 		if err == nil {
 			err = k.Write(t.Context(), &Batch{Records: kafkaRecords(0, 5)})
 		}
-		if kafkaClassOf(t, err) != Configuration || !strings.Contains(err.Error(), "topic secret: not authorised") {
+		if mustClass(t, err) != Configuration || !strings.Contains(err.Error(), "topic secret: not authorised") {
 			t.Error(err)
 		}
 	})
@@ -314,7 +314,7 @@ func TestKafkaRealPasswordFile(t *testing.T) {
 		o.SASL = KafkaSASL{Mechanism: kafkaScram512, User: testbroker.User, PasswordFile: file}
 	}, nil)
 	defer func() { _ = k.Close(t.Context()) }()
-	if err := k.Open(t.Context()); kafkaClassOf(t, err) != Configuration {
+	if err := k.Open(t.Context()); mustClass(t, err) != Configuration {
 		t.Fatal(err)
 	}
 	write(testbroker.Password)

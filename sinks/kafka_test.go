@@ -225,8 +225,8 @@ func mustHaveHeader(tb testing.TB, m kafka.Message, name, want string) {
 	tb.Fatalf("offset %d: no header %s: %s in %v", m.Offset, name, want, m.Headers)
 }
 
-// kafkaClassOf is the class of an error that must be an *Error.
-func kafkaClassOf(tb testing.TB, err error) Class {
+// mustClass is the class of an error that must be an *Error.
+func mustClass(tb testing.TB, err error) Class {
 	tb.Helper()
 	var e *Error
 	if !errors.As(err, &e) {

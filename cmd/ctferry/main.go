@@ -74,7 +74,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newCheck(), newDecode(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newDemo(), newDecode(), newVersion())
 	return root
 }
 

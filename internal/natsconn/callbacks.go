@@ -62,7 +62,9 @@ func (ob *observer) register(o *nats.Options) {
 }
 
 func (ob *observer) disconnected(err error) {
-	ob.log.Warn("nats connection lost", "err", err)
+	if err != nil { // without one we closed it ourselves
+		ob.log.Warn("nats connection lost", "err", err)
+	}
 	call(ob.cb.Disconnected, err)
 }
 
