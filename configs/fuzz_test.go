@@ -20,10 +20,8 @@ func seeds(f *testing.F) {
 		}
 		f.Add(string(text))
 	}
-	for _, table := range [][]bad{badShape(), badValues(), badSource(), badSinks(), badConnections()} {
-		for _, c := range table {
-			f.Add(c.file)
-		}
+	for _, c := range allBad(f) {
+		f.Add(c.file)
 	}
 	f.Add(withPassword)
 	f.Add("a: &a [*a, *a]\nb: &b {<<: *b}\n<<: [*a, *b]\n")
