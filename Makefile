@@ -15,7 +15,7 @@ demo: build ## real traffic in a private namespace through the whole pipeline
 
 test: deps ## everything, on the real kernel and real brokers
 	$(GO) vet ./...
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 30m ./...
 
 deps: ## what the tests use beside Go; says what it cannot install
 	@./.ci/deps
@@ -29,10 +29,10 @@ fuzz: ## every fuzz target for FUZZTIME
 bench: build ## the figures in the documents
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-lint:
+lint: deps ## gofmt, vet, buf
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
-	cd encode/schemas && buf lint
+	PATH="$$PATH:$(CURDIR)/bin/node_modules/.bin"; cd encode/schemas && buf lint
 
 clean:
 	rm -rf bin dist

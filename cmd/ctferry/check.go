@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ctferry/ctferry/configs"
+	"github.com/ctferry/ctferry/sinks"
 )
 
 const checkHelp = `Validate a configuration without touching the kernel, a broker or a file that it
@@ -47,10 +48,16 @@ func newCheck() *cobra.Command {
 // report says in a line for each sink what it will do.
 func report(c *cobra.Command, cfg *configs.Config) error {
 	out := c.OutOrStdout()
+	for _, w := range cfg.Warnings {
+		fmt.Fprintf(out, "warning: %v\n", w)
+	}
 	for _, k := range cfg.Sinks {
 		order := "ordered"
 		if why := k.Options.Unordered(); why != "" {
 			order = "unordered: " + why
+		}
+		if o, ok := k.Options.(*sinks.NATSOptions); ok && !o.JetStream.On() {
+			order += ", best effort (core NATS acknowledges nothing)"
 		}
 		fmt.Fprintf(out, "sink %s: %s, %s, %v, %s\n", k.Name, k.Type, k.Encoding, k.Types().Names(), order)
 	}
