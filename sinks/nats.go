@@ -12,8 +12,9 @@ import (
 //
 // Without jetstream.stream it speaks core NATS, which is best effort: a batch
 // counts as delivered once the server has taken it, whether or not anybody
-// subscribes, and whether or not a subscriber keeps up. With it every message
-// waits for the stream's acknowledgement.
+// subscribes, and whether or not a subscriber keeps up; when the connection
+// breaks in the middle of a batch, all of it is sent again. With it every
+// message waits for the stream's acknowledgement.
 //
 // Messages carry the headers Content-Type and ctferry-schema and, for
 // JetStream, Nats-Msg-Id: <node>.<run>.<sink>.<first>-<last>, the sequence

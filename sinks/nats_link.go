@@ -26,7 +26,7 @@ type natsLink struct {
 
 	mu        sync.Mutex
 	denied    map[string]*natsconn.PermissionError // by subject, since the last forget
-	inbox     *natsconn.PermissionError            // a refused subscription: no acknowledgement can arrive
+	inbox     *natsconn.PermissionError            // a refused subscription or reply: no acknowledgement can arrive
 	overflow  bool
 	newest    error  // the latest asynchronous error, as nats.go made it
 	reconnect error  // why the latest attempt to reconnect failed; nil once connected
@@ -69,7 +69,7 @@ func (l *natsLink) deny(pe *natsconn.PermissionError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case pe.Op == natsconn.OpSubscribe:
+	case pe.Op == natsconn.OpSubscribe, pe.Op == natsconn.OpReply:
 		l.inbox = pe
 	case len(l.denied) >= natsMaxDenied || pe.Subject == "":
 		l.overflow = true

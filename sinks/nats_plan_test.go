@@ -61,7 +61,11 @@ func checkNATSPlan(t *testing.T, template string, group Group, script []byte, ro
 	for _, i := range p.poison {
 		seen[i] = true
 	}
-	last := map[uint64]uint64{}
+	type key struct { // a flow's id has the namespace in it, and a gap is its node's
+		flow uint64
+		node string
+	}
+	last := map[key]uint64{}
 	ids := map[string]bool{}
 	for i, o := range natsOutlines(&p, rs) {
 		checkNATSMessage(t, &p, &p.messages[i], rs, room, most)
@@ -74,10 +78,11 @@ func checkNATSPlan(t *testing.T, template string, group Group, script []byte, ro
 				t.Fatalf("record %d is there twice", at)
 			}
 			seen[at] = true
-			if r := &rs[at]; r.Seq < last[r.FlowID] {
-				t.Fatalf("flow %d: %d comes after %d", r.FlowID, r.Seq, last[r.FlowID])
+			k := key{rs[at].FlowID, rs[at].Origin.Node}
+			if rs[at].Seq < last[k] {
+				t.Fatalf("%v: %d comes after %d", k, rs[at].Seq, last[k])
 			}
-			last[rs[at].FlowID] = rs[at].Seq
+			last[k] = rs[at].Seq
 		}
 	}
 	if len(seen) != len(rs) {
@@ -120,7 +125,7 @@ func checkNATSRetry(t *testing.T, p *natsPlan, rs []Record, room, most int) {
 		for at := range p.places(&p.messages[n]) {
 			delivered[at] = true
 		}
-		if n%3 != 0 && n != len(p.messages)-2 {
+		if n%(len(p.messages)/5+1) != 0 && n != len(p.messages)-2 {
 			continue
 		}
 		var rest []Record
@@ -147,9 +152,7 @@ func FuzzNATSPlan(f *testing.F) {
 	f.Add(uint8(2), uint8(2), uint16(100), uint16(90), bytes.Repeat([]byte{0, 9, 0x46, 200, 1, 9}, 40))
 	f.Fuzz(func(t *testing.T, template, group uint8, room, most uint16, script []byte) {
 		groups := []Group{GroupNone, GroupNDJSON, GroupRecordBatch}
-		if len(script) > 4096 {
-			script = script[:4096]
-		}
+		script = script[:min(len(script), 400)] // the check is quadratic
 		checkNATSPlan(t, natsPlanTemplates()[int(template)%5], groups[group%3], script, int(min(room, most)), int(most))
 	})
 }
