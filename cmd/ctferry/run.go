@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -98,6 +99,9 @@ func runService(ctx context.Context, flags configFlags, log *slog.Logger) error 
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	s, err := newService(cfg, log)
+	if errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("%w: this needs CAP_NET_ADMIN, so run it as root (ctferry demo needs neither)", err)
+	}
 	if err != nil {
 		return err
 	}
