@@ -13,6 +13,7 @@ func jsonFormat() Format {
 		Extension:   ".jsonl",
 		Framing:     Lines,
 		NewEncoder:  func(p Projection) Encoder { return &jsonEncoder{p: p} },
+		NewDecoder:  func() Decoder { return &jsonDecoder{} },
 	}
 }
 
@@ -111,10 +112,10 @@ func (j *jsonEncoder) entry(dst []byte, v *view) []byte {
 	if v.shows(partFamily) {
 		dst = jsonWord(dst, `,"family":"`, e.Family.String())
 	}
-	if v.hasProto() && v.shows(partProto) {
+	if v.hasProto && v.shows(partProto) {
 		dst = jsonWord(dst, `,"proto":"`, flow.ProtoName(e.Proto))
 	}
-	if v.hasProto() && v.shows(partProtoNum) {
+	if v.hasProto && v.shows(partProtoNum) {
 		dst = appendUint8(append(dst, `,"proto_num":`...), e.Proto)
 	}
 	dst = j.sides(dst, v)

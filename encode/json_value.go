@@ -80,8 +80,9 @@ func jsonObject(dst []byte, start int) []byte {
 }
 
 // jsonString appends s as a string, quotes and all, as encoding/json does
-// without HTML escaping: a broken UTF-8 sequence becomes U+FFFD, and the line
-// separators of JavaScript are escaped.
+// without HTML escaping, line separators of JavaScript included. A broken UTF-8
+// sequence becomes U+FFFD itself, not its escape, so that what is read and
+// written again stays as it is.
 func jsonString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -97,7 +98,7 @@ func jsonString(dst []byte, s string) []byte {
 			r, size = utf8.DecodeRuneInString(s[i:])
 			switch {
 			case r == utf8.RuneError && size == 1:
-				escape = `\ufffd`
+				escape = "\ufffd"
 			case r == '\u2028':
 				escape = `\u2028`
 			case r == '\u2029':

@@ -13,6 +13,7 @@ func protobufFormat() Format {
 		Extension:   ".pb",
 		Framing:     Delimited,
 		NewEncoder:  func(p Projection) Encoder { return &protobufEncoder{p: p} },
+		NewDecoder:  func() Decoder { return &protobufDecoder{} },
 	}
 }
 
@@ -84,7 +85,7 @@ func (p *protobufEncoder) hot(dst []byte, v *view) []byte {
 		dst = pbFixed(dst, 4, e.FlowID)
 	}
 	dst = pbSides(dst, v)
-	if v.hasProto() && v.shows(partProtoNum) {
+	if v.hasProto && v.shows(partProtoNum) {
 		dst = pbUint(dst, 7, uint64(e.Proto))
 	}
 	if v.got(flow.HasStatus) && v.shows(partStatusRaw) {
@@ -121,7 +122,7 @@ func (p *protobufEncoder) warm(dst []byte, v *view) []byte {
 	if v.shows(partFamily) {
 		dst = pbUintIf(dst, 22, familyNumber(e.Family))
 	}
-	if v.hasProto() && v.shows(partProto) {
+	if v.hasProto && v.shows(partProto) {
 		dst = pbStringIf(dst, 23, flow.ProtoName(e.Proto))
 	}
 	if v.got(flow.HasStatus) && v.shows(partStatus) {

@@ -31,7 +31,9 @@ type view struct {
 
 	nat    flow.NAT // valid with hasNAT
 	hasNAT bool
-	p      *Projection
+
+	hasProto bool // the event names a protocol
+	p        *Projection
 }
 
 func (v *view) init(p *Projection, e *flow.Event) {
@@ -39,6 +41,8 @@ func (v *view) init(p *Projection, e *flow.Event) {
 	v.has, v.show = e.Has&^p.hidden.has, ^p.hidden.part
 	v.orig, v.reply, v.master, v.expect = 0, 0, 0, 0
 	v.hasNAT = false
+	// A decoded record may have lost its protocol to a projection: absent is not zero.
+	v.hasProto = e.Any(flow.HasOrig) && (e.Proto != 0 || e.Orig.Got(flow.HasProto))
 	if e.Any(flow.HasOrig) {
 		v.orig = v.side(&e.Orig) &^ p.hidden.orig
 	}
@@ -76,7 +80,7 @@ func (v *view) side(t *flow.Tuple) flow.TupleHas {
 	proto := v.e.Proto
 	switch {
 	case has&flow.HasProto == 0:
-	case v.e.Any(flow.HasOrig) && t.Proto == proto:
+	case v.hasProto && t.Proto == proto:
 		has &^= flow.HasProto
 	default:
 		proto = t.Proto
@@ -120,9 +124,6 @@ func (v *view) wantsExpect() bool {
 func (v *view) wantsMaster() bool {
 	return v.master != 0 || v.got(flow.HasMaster) && v.p.hidden.master == 0
 }
-
-// hasProto reports whether the event names a protocol.
-func (v *view) hasProto() bool { return v.e.Any(flow.HasOrig) }
 
 // appendCommunity appends the Community ID of the original tuple.
 func (v *view) appendCommunity(dst []byte) ([]byte, bool) {

@@ -13,6 +13,7 @@ func xmlFormat() Format {
 		Extension:   ".xml",
 		Framing:     Lines,
 		NewEncoder:  func(p Projection) Encoder { return &xmlEncoder{p: p} },
+		NewDecoder:  func() Decoder { return &xmlDecoder{} },
 	}
 }
 
@@ -120,10 +121,10 @@ func (x *xmlEncoder) identity(dst []byte, v *view) []byte {
 	if v.shows(partFamily) {
 		dst = xmlAttrWord(dst, ` family="`, e.Family.String())
 	}
-	if v.hasProto() && v.shows(partProto) {
+	if v.hasProto && v.shows(partProto) {
 		dst = xmlAttrWord(dst, ` proto="`, flow.ProtoName(e.Proto))
 	}
-	if v.hasProto() && v.shows(partProtoNum) {
+	if v.hasProto && v.shows(partProtoNum) {
 		dst = xmlAttr(dst, ` proto_num="`, uint64(e.Proto))
 	}
 	return dst

@@ -48,8 +48,8 @@ func xmlDirection(dst []byte, v *view, t *flow.Tuple, has flow.TupleHas) []byte 
 		return dst
 	}
 	l := layers{l3: v.e.Family, l4: v.e.Proto}
-	l.show3, l.name4 = v.shows(partFamily), v.hasProto() && v.shows(partProto)
-	l.show4 = v.hasProto() && v.shows(partProtoNum)
+	l.show3, l.name4 = v.shows(partFamily), v.hasProto && v.shows(partProto)
+	l.show4 = v.hasProto && v.shows(partProtoNum)
 	if has&flow.HasProto != 0 {
 		l.l4, l.show4, l.name4 = t.Proto, true, true
 	}
