@@ -168,15 +168,16 @@ func (t *Text) docMetaEnd(dst []byte, e *flow.Event) []byte {
 	return dst
 }
 
-// docWhen appends the local time of an event, Sunday being day 1 of the week.
+// docWhen appends the local time of an event. Sunday is day 1 of the week;
+// only minutes and seconds have always two digits.
 func (t *Text) docWhen(dst []byte, e *flow.Event) []byte {
 	at := t.local(t.when(e))
 	hour, minute, second := at.Clock()
 	year, month, day := at.Date()
 	dst = append(dst, "<when>"...)
 	dst = xmlUint(dst, "<hour>", uint64(hour))
-	dst = xmlUint(dst, "<min>", uint64(minute))
-	dst = xmlUint(dst, "<sec>", uint64(second))
+	dst = xmlEnd(appendPadded(append(dst, "<min>"...), uint64(minute), 2), "<min>")
+	dst = xmlEnd(appendPadded(append(dst, "<sec>"...), uint64(second), 2), "<sec>")
 	dst = xmlUint(dst, "<wday>", uint64(at.Weekday())+1)
 	dst = xmlUint(dst, "<day>", uint64(day))
 	dst = xmlUint(dst, "<month>", uint64(month))
