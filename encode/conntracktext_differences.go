@@ -30,6 +30,7 @@ func TextDifferences() []TextDifference {
 		{"timestamp", "microseconds below 100000 without their zeros and with blanks behind them", "six digits",
 			"0.078965 s would be read as 0.78965 s"},
 		{"timestamp", "when the line was printed", "when it happened, if the kernel told that", "as conntrack 1.4.9 does"},
+		{"ktimestamp", "no times in the rows of -U and -D", "the times", "they were asked for, and -L and -G print them"},
 		{"every", "no more than 1023 bytes of a line", "the whole line", "XML of an IPv6 flow with its times is longer"},
 		{"every", "delta-time near 2^64 for a flow that stopped before it started", "no delta-time",
 			"the clock was set back; nothing is known"},
