@@ -57,7 +57,8 @@ func same(t *testing.T, what string, got, want []string) {
 		}
 	}
 	if len(got) != len(want) {
-		t.Fatalf("%s: %d lines, conntrack has %d", what, len(got), len(want))
+		n := min(len(got), len(want))
+		t.Fatalf("%s: %d lines, conntrack has %d\n  ours %q\n  tool %q", what, len(got), len(want), got[n:], want[n:])
 	}
 }
 

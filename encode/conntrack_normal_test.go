@@ -34,16 +34,17 @@ func outputs() []output {
 }
 
 var (
-	stampPattern = regexp.MustCompile(`^\[\d{8,}\.\d{1,6} *\]\t`)
-	whenPattern  = regexp.MustCompile(`<when><hour>\d+</hour><min>\d+</min><sec>\d+</sec><wday>[1-7]</wday><day>\d+</day><month>\d+</month><year>\d{4}</year></when>`)
-	namePattern  = regexp.MustCompile(` progname=.*$`)
-	strayPattern = regexp.MustCompile(`^(<.*) \[USERSPACE\].*$`)
-	statePattern = regexp.MustCompile(`protoname="(sctp|dccp)"(.*)<state>(\w+)</state>`)
-	vtagPattern  = regexp.MustCompile(`(--(?:orig|reply)-vtag )(\d+)`)
-	savedPattern = regexp.MustCompile(`^(-[AUD].*)( -m \d+)`)
-	flowPattern  = regexp.MustCompile(`src=\S+ dst=\S+ (?:sport=\S+ dport=\S+|srckey=\S+ dstkey=\S+|type=\d+ code=\d+ id=\d+)?`)
-	xmlPattern   = regexp.MustCompile(`<src>[^<]+</src><dst>[^<]+</dst></layer3><layer4 [^>]+>(?:<s\w+>\w+</s\w+><d\w+>\w+</d\w+>)?`)
-	savedFlow    = regexp.MustCompile(`-s \S+ -d \S+.* -p .*`)
+	stampPattern  = regexp.MustCompile(`^\[\d{8,}\.\d{1,6} *\]\t`)
+	whenPattern   = regexp.MustCompile(`<when><hour>\d+</hour><min>\d+</min><sec>\d+</sec><wday>[1-7]</wday><day>\d+</day><month>\d+</month><year>\d{4}</year></when>`)
+	namePattern   = regexp.MustCompile(` progname=.*$`)
+	strayPattern  = regexp.MustCompile(`^(<.*) \[USERSPACE\].*$`)
+	statePattern  = regexp.MustCompile(`protoname="(sctp|dccp)"(.*)<state>(\w+)</state>`)
+	vtagPattern   = regexp.MustCompile(`(--(?:orig|reply)-vtag )(\d+)`)
+	savedPattern  = regexp.MustCompile(`^(-[AUD].*)( -m \d+)`)
+	flowPattern   = regexp.MustCompile(`src=\S+ dst=\S+ (?:sport=\S+ dport=\S+|srckey=\S+ dstkey=\S+|type=\d+ code=\d+ id=\d+)?`)
+	xmlPattern    = regexp.MustCompile(`<src>[^<]+</src><dst>[^<]+</dst></layer3><layer4 [^>]+>(?:<s\w+>\w+</s\w+><d\w+>\w+</d\w+>)?`)
+	expectPattern = regexp.MustCompile(`<layer3.*</layer4>`)
+	savedFlow     = regexp.MustCompile(`-s \S+ -d \S+.* -p .*`)
 )
 
 // toolLine takes from a line of conntrack's what the tests do not compare
@@ -96,6 +97,8 @@ func ourLine(line string) string {
 // flowOf is what of a line names the flow.
 func flowOf(line string) string {
 	switch {
+	case strings.Contains(line, "<expected>"):
+		return expectPattern.FindString(line)
 	case strings.HasPrefix(line, "<"):
 		return xmlPattern.FindString(line)
 	case strings.HasPrefix(line, "-"):

@@ -155,7 +155,7 @@ func manyRules() []testnet.Rule {
 }
 
 // leastRows is how many rows fill makes at least.
-var leastRows = map[flow.Table]int{flow.TableConntrack: 120, flow.TableExpect: 4}
+var leastRows = map[flow.Table]int{flow.TableConntrack: 90, flow.TableExpect: 4}
 
 // listed lets conntrack list a table.
 func listed(t *testing.T, ns *testnet.Namespace, table flow.Table, o output) []string {

@@ -146,9 +146,28 @@ func (w *watch) await(n int) {
 	}
 }
 
+// idle waits until conntrack sleeps. Its signal handler ends it by exit(3), and
+// if that interrupts the flushing of a line, the line is written twice.
+func (w *watch) idle() {
+	w.tb.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", w.cmd.Process.Pid))
+		if err != nil {
+			w.tb.Fatal(err)
+		}
+		if strings.Contains(string(stat), ") S ") {
+			return
+		}
+		if time.Now().After(end) {
+			w.tb.Fatalf("%s is busy: %s", w.cmd, stat)
+		}
+	}
+}
+
 // stop ends conntrack and gives its lines. It fails if conntrack lost events.
 func (w *watch) stop() []string {
 	w.tb.Helper()
+	w.idle()
 	if err := w.cmd.Process.Signal(os.Interrupt); err != nil {
 		w.tb.Fatalf("%s: %v: %s", w.cmd, err, &w.diag)
 	}
