@@ -35,7 +35,7 @@ func (t *Text) entry(dst []byte, e *flow.Event) []byte {
 		}
 	}
 	if e.Any(flow.HasStatus) {
-		dst = append(dst, flag(e.Status)...)
+		dst = append(dst, statusFlag(e.Status)...)
 	}
 	return t.entryEnd(dst, e)
 }
@@ -201,8 +201,8 @@ func protocolState(e *flow.Event) (name string, told bool) {
 	return "", false
 }
 
-// flag is the one word of a status that stands behind the tuples.
-func flag(status uint32) string {
+// statusFlag is the one word of a status that stands behind the tuples.
+func statusFlag(status uint32) string {
 	switch {
 	case status&flow.StatusHWOffload != 0:
 		return "[HW_OFFLOAD] "

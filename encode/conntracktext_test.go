@@ -89,12 +89,12 @@ func oneLine(t *testing.T, text *Text, e *flow.Event) {
 			}
 		}
 		if text.XML {
-			wellFormed(t, line)
+			xmlParses(t, line)
 		}
 	}
 }
 
-func wellFormed(t *testing.T, line []byte) {
+func xmlParses(t *testing.T, line []byte) {
 	t.Helper()
 	for d := xml.NewDecoder(bytes.NewReader(line)); ; {
 		_, err := d.Token()
