@@ -78,12 +78,15 @@ func randomValues(r *rand.Rand, e *flow.Event) {
 		flow.HasStart | flow.HasStop, flow.HasStop,
 	}
 	for _, has := range options {
-		if r.IntN(3) == 0 {
+		if r.IntN(4) == 0 {
 			e.Has |= has
 		}
 	}
-	if r.IntN(16) == 0 {
+	if r.IntN(4) == 0 {
 		e.Has &^= flow.HasStatus
+	}
+	if r.IntN(4) == 0 {
+		e.Has &^= flow.HasID
 	}
 	e.Timeout, e.Mark, e.Use, e.Zone = r.Uint32()>>r.IntN(32), r.Uint32()>>r.IntN(32), r.Uint32(), uint16(r.IntN(65536))
 	e.PortID = 1<<31 | r.Uint32()

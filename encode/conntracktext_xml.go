@@ -24,7 +24,7 @@ func rootOf(table flow.Table) string {
 
 // independent are the values for which conntrack opens the third <meta>. Some
 // of them are then not in it.
-const independent = flow.HasTCPState | flow.HasTCPWScaleOrig | flow.HasSCTPState | flow.HasDCCPState | flow.HasTimeout |
+const independent = flow.HasTCPState | flow.HasSCTPState | flow.HasDCCPState | flow.HasTimeout |
 	flow.HasMark | flow.HasZone | flow.HasUse | flow.HasID | flow.HasStatus | flow.HasLabels | flow.HasStart | flow.HasStop
 
 // docFlow appends an entry of the conntrack table. Kind is the event's, "" for
@@ -47,6 +47,8 @@ func (t *Text) docFlow(dst []byte, e *flow.Event, kind string, when bool) []byte
 	}
 	if e.Any(independent) {
 		dst = append(t.docMeta(append(dst, `<meta direction="independent">`...), e), "</meta>"...)
+	} else {
+		dst = t.docMeta(dst, e) // a security context alone stands outside
 	}
 	if when {
 		dst = t.docWhen(dst, e)
