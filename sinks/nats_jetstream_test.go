@@ -15,8 +15,6 @@ import (
 )
 
 func TestNATSJetStream(t *testing.T) {
-	b := natstest.Start(t)
-	nc := b.Dial(t)
 	for _, tt := range []struct {
 		name     string
 		subject  string
@@ -31,8 +29,8 @@ func TestNATSJetStream(t *testing.T) {
 		{"singles in flight", "flows.{event_type}", GroupNone, 64},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := natsStream(t, nc, nil)
-			defer func() { _ = natsClient(nc).DeleteStream(t.Context(), "CTFERRY") }()
+			b := natstest.Start(t)
+			s := natsStream(t, b.Dial(t), nil)
 			n := openTestNATS(t, b.ClientURL(), func(o *NATSOptions) {
 				inStream(o)
 				o.Subject, o.MaxInFlight = tt.subject, tt.inFlight
@@ -169,7 +167,7 @@ func TestNATSLineCut(t *testing.T) {
 	p := newNATSProxy(t, b.ClientURL())
 	n := openTestNATS(t, p.url(), func(o *NATSOptions) { inStream(o); o.Subject = "flows.{event_type}" }, nil)
 	total := 0
-	for range 20 {
+	for range 8 {
 		cut := time.AfterFunc(3*time.Millisecond, func() { p.hold(); time.Sleep(time.Millisecond); p.cut(); p.release() })
 		natsFerry(t, n, natsRecords(total, 300))
 		total += 300

@@ -231,7 +231,7 @@ func (l *natsListener) wait(tb testing.TB, n int) []*nats.Msg {
 	}
 }
 
-// natsStream makes a stream in memory for a test.
+// natsStream makes a stream for a test.
 func natsStream(tb testing.TB, nc *nats.Conn, change func(*jetstream.StreamConfig)) jetstream.Stream {
 	tb.Helper()
 	js, err := jetstream.New(nc)
