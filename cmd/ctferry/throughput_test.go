@@ -29,7 +29,7 @@ func BenchmarkKernelToFile(b *testing.B) {
 func measureFile(b *testing.B, encoding string, entries int) {
 	ns := loadedNamespace(b)
 	dir := b.TempDir()
-	cfg := writeFile(b, dir, "ctferry.yaml", "sinks: {out: {type: file, path: "+dir+"/out, encoding: "+encoding+"}}\n")
+	cfg := writeFile(b, dir, "ctferry.yaml", "sinks: {out: {type: file, path: "+dir+"/out, encoding: "+encoding+", rotate: {size: 0}}}\n")
 	p := startFerry(b, ns, "run", "-c", cfg)
 	made, err := testnet.Churn{NS: ns, Entries: entries}.Run(b.Context())
 	if err != nil {
