@@ -36,7 +36,7 @@ func newDecode() *cobra.Command {
 			return decodeRecords(in, name, from, c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&from, "from", "", "format of the records: json, xml or protobuf")
+	c.Flags().StringVar(&from, "from", "", "`FORMAT` of the records: json, xml or protobuf")
 	return c
 }
 

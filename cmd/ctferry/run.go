@@ -36,7 +36,7 @@ type configFlags struct {
 }
 
 func (f *configFlags) add(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.set, "set", nil, "set one key, KEY=VALUE, over the file and the environment; may be repeated")
+	c.Flags().StringArrayVar(&f.set, "set", nil, "set one key, `KEY=VALUE`, over the file and the environment; may be repeated")
 }
 
 func (f *configFlags) input() configs.Input {
@@ -50,8 +50,8 @@ type logFlags struct {
 }
 
 func (f *logFlags) add(c *cobra.Command) {
-	c.Flags().TextVar(&f.level, "log-level", slog.LevelInfo, "least level that is logged: debug, info, warn or error")
-	c.Flags().StringVar(&f.format, "log-format", "text", "how the log is written: text or json")
+	c.Flags().TextVar(&f.level, "log-level", slog.LevelInfo, "least `LEVEL` that is logged: debug, info, warn or error")
+	c.Flags().StringVar(&f.format, "log-format", "text", "`FORMAT` of the log: text or json")
 }
 
 func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
@@ -112,8 +112,12 @@ func runService(ctx context.Context, flags configFlags, log *slog.Logger) error 
 // loadConfig loads; a wrong configuration is the user's fault.
 func loadConfig(in configs.Input) (*configs.Config, error) {
 	cfg, err := configs.Load(in)
-	if err != nil {
+	var faults configs.Errors
+	switch {
+	case errors.As(err, &faults):
 		return nil, usageError{fmt.Errorf("configuration:\n%w", err)}
+	case err != nil:
+		return nil, usageError{err}
 	}
 	return cfg, nil
 }
