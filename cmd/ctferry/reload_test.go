@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,4 +139,41 @@ func TestTermInTheMiddleOfLoad(t *testing.T) {
 	if emitted == 0 || delivered+dropped < emitted || lines(t, path) != delivered || books.sink(t, "out", "held") != 0 {
 		t.Errorf("%d events were handed on; %d delivered, %d dropped, %d lines", emitted, delivered, dropped, lines(t, path))
 	}
+}
+
+// TestReloadsLeakNothing changes a sink again and again: no descriptor and no
+// queue stays behind.
+func TestReloadsLeakNothing(t *testing.T) {
+	ns, dir := loadedNamespace(t), t.TempDir()
+	config := func(i int) string {
+		return fmt.Sprintf("source: {buffer: {size: 8MiB, max: 8MiB}}\nsinks: {out: {type: file, path: %s/%d}, away: {type: nats, urls: [nats://127.0.0.1:1], drain: %dms}}\n", dir, i%2, 10+i)
+	}
+	p := startFerry(t, ns, "run", "-c", writeFile(t, dir, "c.yaml", config(0)))
+	waitFor(t, "the file", func() bool { _, err := os.Stat(filepath.Join(dir, "0")); return err == nil })
+	before, pid := openFiles(t, p.cmd.Process.Pid), p.cmd.Process.Pid
+	for i := range 30 {
+		writeFile(t, dir, "c.yaml", config(i+1))
+		p.sighup(t, reloaded)
+	}
+	waitFor(t, "the old sinks to let go", func() bool { return openFiles(t, pid) <= before+2 })
+	// Thirty changes of two sinks made sixty queues of 32 MiB.
+	if peak := residentPeak(t, pid); peak > 512<<10 {
+		t.Errorf("%d MiB were resident", peak>>10)
+	}
+	books := p.stop(t)
+	if got, want := lines(t, filepath.Join(dir, "0"))+lines(t, filepath.Join(dir, "1")), books.sink(t, "out", "delivered"); got != want || want != 32 {
+		t.Errorf("%d lines of %d: expected a start, thirty reloads and a stop", got, want)
+	}
+	if n := books.sink(t, "away", "dropped"); n != 32 {
+		t.Errorf("the sink that was always away has %d records in its account", n)
+	}
+}
+
+func openFiles(t *testing.T, pid int) int {
+	t.Helper()
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -117,7 +118,7 @@ func (s *service) start(w, before *worker) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	go func() {
-		defer close(w.done)
+		defer s.ended(w)
 		if before != nil {
 			<-before.done
 		}
@@ -130,11 +131,19 @@ func (s *service) start(w, before *worker) {
 	}()
 }
 
+// ended notes that a worker has ended.
+func (s *service) ended(w *worker) {
+	close(w.done)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
+}
+
 // stopWorkers lets every sink drain to its deadline, all at once.
 func (s *service) stopWorkers() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	all := append(slices.Collect(maps.Values(s.workers)), s.retiring...)
+	s.mu.Unlock()
 	for _, w := range all {
 		w.cancel()
 	}
@@ -143,20 +152,28 @@ func (s *service) stopWorkers() {
 	}
 }
 
-// retire keeps the account of a worker that a reload replaced until it has
-// drained, and the sum of such accounts, by name, for good; mu is held.
+// retire keeps the account of a worker that a reload replaced; mu is held.
 func (s *service) retire(w *worker) {
 	s.retiring = append(s.retiring, w)
-	kept := s.retiring[:0]
-	for _, w := range s.retiring {
+	s.settle()
+}
+
+// settle lets go of the workers that have drained, and of their queues' memory;
+// what stays is the sum of their accounts, by name. mu is held.
+func (s *service) settle() {
+	draining := len(s.retiring)
+	s.retiring = slices.DeleteFunc(s.retiring, func(w *worker) bool {
 		select {
 		case <-w.done:
 			s.gone = addSinkBooks(s.gone, w.outlet.Books())
+			return true
 		default:
-			kept = append(kept, w)
+			return false
 		}
+	})
+	if len(s.retiring) < draining {
+		debug.FreeOSMemory() // a queue is large and a reload rare
 	}
-	s.retiring = kept
 }
 
 // books is the account of everything.
