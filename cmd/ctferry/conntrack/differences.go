@@ -30,10 +30,12 @@ func Differences() []Difference {
 			"the later address replaces address and length", "the last option wins everywhere else", "-L -s 1.1.1.0/24 -s 1.1.1.1"},
 		{"dying-masks", "takes a mask without its address in the tables dying and unconfirmed", "exit code 2, as in the table conntrack", whySilent, "-L dying --mask-src 255.0.0.0"},
 		{"dying-zero", "takes -z for the tables dying and unconfirmed, and zeroes nothing", "exit code 2", whySilent, "-L dying -z"},
+		{"empty-words", "takes an empty word after a command for the table expect, and an empty role of DCCP for client", "exit code 2", "an unset variable of a script is no table", "-L \"\""},
 		{"expect-cidr", "takes the prefix length of a master's address for the mask of the expectation", "exit code 2", "the master is one flow", "-I expect -s 1.1.1.1/24 -d 2.2.2.2/24 -p 50 -t 10 --tuple-src 1.1.1.1 --tuple-dst 2.2.2.2"},
 		{"family", "takes any word that begins with ipv4 or ipv6 for -f", "ipv4 or ipv6, or exit code 2", "a slip of the finger is not a family", "-L -f ipv4x"},
 		{"id-long", "crashes on --id (-i works)", "--id is -i", whyCrash, "-D --id 5"},
 		{"json", "knows no -o json", "-o json writes records of schema ctferry.v1; not together with xml or save", "it is an addition", "-L -o json"},
+		{"load-expect", "refuses -I expect in a file for -R under the name of -C expect", "names the command that stands there", "the message is of no use otherwise", "-R FILE with the line -I expect ..."},
 		{"load-file", "knows -R only as the very first word with the file as the next one, ignores every word after that, and says that the option is unknown otherwise",
 			"-R is an option like others (--load-file=FILE, -RFILE), still the first, and stands alone but for this program's own options", whySilent, "-R /dev/null -L"},
 		{"load-quotes", "takes a line's end into a word whose quotes never close", "exit code 2", "the word is hardly ever the one that was meant", "-R FILE with the line -D -s \"1.1.1.1"},
@@ -52,7 +54,6 @@ func Differences() []Difference {
 		{"status-contradiction", "takes UNSET together with other words, and UNREPLIED together with SEEN_REPLY", "exit code 2", "one of the words is not obeyed", "-L -u ASSURED,UNSET"},
 		{"status-nat", "prints a warning for -u SRC_NAT or DST_NAT and goes on with no status at all", "exit code 2", "-D -u SRC_NAT deletes what has no NAT too", "-D -u SRC_NAT"},
 		{"stray-words", "ignores words that belong to no option", "exit code 2", whySilent + ": a forgotten -d deletes too much", "-D -s 1.1.1.1 2.2.2.2"},
-		{"table-empty", "takes an empty word after a command for the table expect", "exit code 2", "an unset variable of a script is no table", "-L ''"},
 		{"zero-nat", "takes -z with -n, -g and -j, and zeroes the entries that are not shown too", "exit code 2, as with every other filter", "counters are lost that nobody saw", "-L -z -n"},
 	}
 }

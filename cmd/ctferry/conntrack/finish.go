@@ -49,7 +49,7 @@ func (l *line) checkEnds() error {
 
 func (l *line) checkPair(a, b, replyA, replyB key, words [2]string) error {
 	switch {
-	case !l.needsTuple(), l.given.all(a, b), l.given.all(replyA, replyB) && !l.given.any(a, b):
+	case !l.needsTuple(), l.given.all(a, b), l.given.all(replyA, replyB):
 		return nil
 	case l.given.any(replyA, replyB) && !l.given.any(a, b):
 		return wrong("you have to specify %s", words[1])

@@ -32,6 +32,10 @@ func (p *Parser) ParseLine(text string) (*Command, error) {
 	}
 	name := c.Verb.Flag()
 	switch {
+	case c.Verb == VerbLoadFile:
+		return nil, stricter("load-file", "Cannot use command `-R' with --load-file")
+	case c.Verb == VerbCreate:
+		return nil, stricter("load-expect", "Cannot use command `-I expect' with --load-file")
 	case name == "":
 		name = "unknown"
 	case c.Table == TableExpect:

@@ -20,7 +20,7 @@ type option struct {
 }
 
 // options are the ones that exist on every line. The table name after a
-// command is its optional value.
+// command is its optional value; -S, -h and -V take it as the next word only.
 func options() []option {
 	return []option{
 		{kCommand, 'L', []string{"dump"}, argOptional, VerbList},
@@ -31,7 +31,7 @@ func options() []option {
 		{kCommand, 'F', []string{"flush"}, argOptional, VerbFlush},
 		{kCommand, 'E', []string{"event"}, argOptional, VerbEvents},
 		{kCommand, 'C', []string{"counter"}, argOptional, VerbCount},
-		{kCommand, 'S', []string{"stats"}, argOptional, VerbStats},
+		{kCommand, 'S', []string{"stats"}, argNone, VerbStats},
 		{kCommand, 'A', []string{"add"}, argOptional, VerbAdd},
 		{kCommand, 'V', []string{"version"}, argNone, VerbVersion},
 		{kCommand, 'h', []string{"help"}, argNone, VerbHelp},

@@ -110,7 +110,7 @@ func (l *line) command(o option, value string, has bool) error {
 	}
 	attached := has && l.attached()
 	if o.arg == argNone && l.bundle == "" && l.next < len(l.argv) && !strings.HasPrefix(l.argv[l.next], "-") {
-		value, has = l.argv[l.next], true // -h and -V look at the next word too, though getopt gives them no value
+		value, has = l.argv[l.next], true // of -S, -h and -V, which have no value for getopt
 		l.next++
 	}
 	if !has {
@@ -121,7 +121,7 @@ func (l *line) command(o option, value string, has bool) error {
 	case attached && (!ok || t.String() != value):
 		return stricter("attached", "unknown type `%s' in `%s': a command takes nothing but a table's whole name there", value, l.word)
 	case value == "":
-		return stricter("table-empty", "unknown type `'")
+		return stricter("empty-words", "unknown type `'")
 	case !ok:
 		return wrong("unknown type `%s'", value)
 	}

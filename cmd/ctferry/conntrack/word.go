@@ -138,6 +138,9 @@ func (l *line) state(s string) error {
 // role reads --role: a word of DCCP, or its beginning, in any case.
 func (l *line) role(s string) error {
 	at, _ := find([]string{"client", "server"}, s)
+	if s == "" {
+		return stricter("empty-words", "Unknown DCCP role `'")
+	}
 	if at < 0 {
 		return wrong("Unknown DCCP role `%s'", s)
 	}
