@@ -169,9 +169,13 @@ func (c *Command) lists(w *words) {
 	w.text("-o", c.Output.String())
 	w.text("-l", strings.Join(c.Labels, ","))
 	w.text("--label-add", strings.Join(c.LabelAdd, ","))
-	w.text("--label-del", strings.Join(c.LabelDel, ","))
-	if c.LabelDelAll {
+	switch names := strings.Join(c.LabelDel, ","); {
+	case c.LabelDelAll:
 		*w = append(*w, "--label-del")
+	case strings.HasPrefix(names, "-"): // the next word would be an option
+		*w = append(*w, "--label-del="+names)
+	default:
+		w.text("--label-del", names)
 	}
 }
 

@@ -72,13 +72,25 @@ func (l *line) prefixed(o option, value string) error {
 	if err != nil {
 		return err
 	}
-	ends, masks := map[key]*end{kSrc: &l.src, kDst: &l.dst, kTupleSrc: &l.expectSrc, kTupleDst: &l.expectDst},
-		map[key]key{kSrc: kMaskSrc, kDst: kMaskDst, kTupleSrc: kMaskSrc, kTupleDst: kMaskDst}
-	ends[o.key].take(a, mask)
+	e, m := l.endOf(o.key)
+	e.take(a, mask)
 	if mask.IsValid() {
-		l.given |= keysOf(masks[o.key])
+		l.given |= keysOf(m)
 	}
 	return nil
+}
+
+// endOf is where the address of an option goes, and the option of its mask.
+func (l *line) endOf(k key) (*end, key) {
+	switch k {
+	case kSrc:
+		return &l.src, kMaskSrc
+	case kDst:
+		return &l.dst, kMaskDst
+	case kTupleSrc:
+		return &l.expectSrc, kMaskSrc
+	}
+	return &l.expectDst, kMaskDst
 }
 
 // mask takes --mask-src and --mask-dst, of the original direction or of an

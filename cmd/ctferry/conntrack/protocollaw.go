@@ -46,6 +46,8 @@ func greLaw(v Verb, t Table) law {
 func icmpLaw(v Verb, t Table) law {
 	query := keysOf(kICMPType, kICMPCode)
 	switch {
+	case v == VerbHelp:
+		return law{may: ^keys(0)}
 	case t == TableExpect:
 		return law{}
 	case v == VerbCreate || v == VerbAdd || v == VerbGet:
