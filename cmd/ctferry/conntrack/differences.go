@@ -33,6 +33,7 @@ func Differences() []Difference {
 		{"empty-words", "takes an empty word after a command for the table expect, and an empty role of DCCP for client", "exit code 2", "an unset variable of a script is no table", "-L \"\""},
 		{"expect-cidr", "takes the prefix length of a master's address for the mask of the expectation", "exit code 2", "the master is one flow", "-I expect -s 1.1.1.1/24 -d 2.2.2.2/24 -p 50 -t 10 --tuple-src 1.1.1.1 --tuple-dst 2.2.2.2"},
 		{"family", "takes any word that begins with ipv4 or ipv6 for -f", "ipv4 or ipv6, or exit code 2", "a slip of the finger is not a family", "-L -f ipv4x"},
+		{"icmp-order", "fails with \"invalid parameters\" on a new ICMP entry whose --icmp-type stands before its -s", "options stand in any order", "nothing is wrong with that line", "-I -p icmp --icmp-type 8 --icmp-code 0 -t 10 -s 1.1.1.1 -d 2.2.2.2"},
 		{"id-long", "crashes on --id (-i works)", "--id is -i", whyCrash, "-D --id 5"},
 		{"json", "knows no -o json", "-o json writes records of schema ctferry.v1; not together with xml or save", "it is an addition", "-L -o json"},
 		{"load-expect", "refuses -I expect in a file for -R under the name of -C expect", "names the command that stands there", "the message is of no use otherwise", "-R FILE with the line -I expect ..."},
