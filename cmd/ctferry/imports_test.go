@@ -29,6 +29,8 @@ func allowed() map[string][]string {
 		"sinks":               {"encode", "source/flow", "sinks/spool", "internal/natsconn", "internal/option"},
 		"control":             {"encode", "source/flow", "internal/natsconn", "internal/option"},
 		"configs":             {"source", "sinks", "control", "source/flow", "internal/option"},
+
+		"cmd/ctferry/conntrack": {"source/flow"},
 	}
 }
 

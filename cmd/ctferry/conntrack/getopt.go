@@ -1,0 +1,118 @@
+package conntrack
+
+import "strings"
+
+// scanner reads options off a line the way GNU getopt_long does: in any order,
+// short ones bundled, long ones by any unique prefix, words that are no option
+// stepped over, and -- ends them.
+type scanner struct {
+	argv    []string
+	next    int    // the word that comes next
+	bundle  string // what is left of a word of short options
+	word    string // the word of the option that was read last
+	strays  []string
+	table   []option // grows by a protocol's options when -p is read
+	extra   []option // the caller's; they never outdo the tool's own
+	options int      // how many were read, the caller's own not counted
+}
+
+// read gives the next option and its value. has tells whether there is a
+// value; ok is false at the end of the line.
+func (s *scanner) read() (o option, value string, has, ok bool, err error) {
+	if s.bundle != "" {
+		o, value, has, err = s.short()
+		return o, value, has, true, err
+	}
+	for s.next < len(s.argv) {
+		s.word = s.argv[s.next]
+		s.next++
+		switch {
+		case s.word == "--":
+			s.strays = append(s.strays, s.argv[s.next:]...)
+			s.next = len(s.argv)
+		case strings.HasPrefix(s.word, "--"):
+			o, value, has, err = s.long()
+			return o, value, has, true, err
+		case len(s.word) > 1 && s.word[0] == '-':
+			s.bundle = s.word[1:]
+			o, value, has, err = s.short()
+			return o, value, has, true, err
+		default:
+			s.strays = append(s.strays, s.word)
+		}
+	}
+	return option{}, "", false, false, nil
+}
+
+func (s *scanner) short() (option, string, bool, error) {
+	c := s.bundle[0]
+	s.bundle = s.bundle[1:]
+	for _, o := range s.table {
+		if o.short != c {
+			continue
+		}
+		if o.arg == argNone {
+			return o, "", false, nil
+		}
+		attached, has := s.bundle, s.bundle != ""
+		s.bundle = ""
+		return s.valued(o, attached, has)
+	}
+	if s.bundle != "" {
+		return option{}, "", false, stricter("bundle-word", "unknown option `%s'", s.word)
+	}
+	return option{}, "", false, s.unknown()
+}
+
+func (s *scanner) long() (option, string, bool, error) {
+	name, attached, has := strings.Cut(s.word[2:], "=")
+	o, ok := match(s.table, name)
+	if !ok {
+		o, ok = match(s.extra, name)
+	}
+	if !ok || has && o.arg == argNone {
+		return option{}, "", false, s.unknown()
+	}
+	return s.valued(o, attached, has)
+}
+
+// valued finds the value of an option that may have one.
+func (s *scanner) valued(o option, attached string, has bool) (option, string, bool, error) {
+	switch {
+	case has || o.arg == argNone:
+		return o, attached, has, nil
+	case s.next < len(s.argv) && (o.arg == argRequired || !strings.HasPrefix(s.argv[s.next], "-")):
+		s.next++
+		return o, s.argv[s.next-1], true, nil
+	case o.verb == VerbLoadFile:
+		return o, "", false, stricter("load-file", "option `%s' requires an argument", s.word)
+	case o.arg == argRequired:
+		return o, "", false, wrong("option `%s' requires an argument", s.word)
+	}
+	return o, "", false, nil
+}
+
+func (s *scanner) unknown() error { return wrong("unknown option `%s'", s.word) }
+
+// match finds the option of a long name: the whole name, or a prefix that
+// belongs to one option only. Aliases are one option.
+func match(table []option, name string) (option, bool) {
+	var found option
+	matches := 0
+	for _, o := range table {
+		for _, n := range o.names {
+			if n == name {
+				return o, true
+			}
+			if strings.HasPrefix(n, name) && (matches == 0 || !same(o, found)) {
+				found = o
+				matches++
+			}
+		}
+	}
+	return found, matches == 1
+}
+
+func same(a, b option) bool {
+	return a.key == b.key && a.verb == b.verb && a.names[0] == b.names[0]
+}

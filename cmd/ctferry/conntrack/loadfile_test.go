@@ -1,0 +1,53 @@
+package conntrack
+
+import (
+	"strings"
+	"testing"
+)
+
+// fileLines are lines for -R, each with the difference that it shows.
+func fileLines() map[string]string {
+	const entry = `-s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 -t 10`
+	return map[string]string{
+		``: "", `# text`: "", `foo`: "stray-words", `conntrack`: "",
+		`-A ` + entry: "", `conntrack -A ` + entry: "", `-I ` + entry: "", "\t-A\t" + entry + "  ": "",
+		`-D`: "", `-D -s "9.9.9.9"`: "", `-D "-s" 9.9.9.9`: "", `-U -m 1`: "", `-F`: "", `-F -f ipv4`: "", `-G -p 50`: "",
+		`-L`: "", `-E`: "", `-C`: "", `-S`: "", `-h`: "", `-V`: "", `-R f`: "load-file", `-R`: "load-file",
+		`-L expect`: "", `-F expect`: "", `-C expect`: "", `-E expect`: "", `-S expect`: "", `-D expect`: "",
+		`-D expect -s 1.1.1.1 -d 2.2.2.2 -p 50`: "", `-G expect -s 1.1.1.1 -d 2.2.2.2 -p 50`: "",
+		`-I expect -s 1.1.1.1 -d 2.2.2.2 -p 50 -t 10 --tuple-src 1.1.1.1/24 --tuple-dst 2.2.2.2/24`: "load-expect",
+		`-A expect`: "", `-U expect`: "", `-A -s foo`: "", `-D -s '1.1.1.1'`: "", `-D -s 1.1.1.1\`: "",
+		`-D -s "1.1.1.1`: "load-quotes", `-D -Z`: "", `-A`: "",
+		`-D ` + strings.Repeat("x", maxWord+1): "", `-D ` + strings.Repeat("x ", 400): "",
+	}
+}
+
+func (o *oracle) lineVerdict(text string) (string, string) {
+	c, err := o.parser.ParseLine(text)
+	return verdictOf(c, err)
+}
+
+func TestLinesAgainstConntrack(t *testing.T) {
+	o := newOracle(t)
+	for text, difference := range fileLines() {
+		theirs := o.verdict(t, []string{"-R", "/dev/stdin"}, text+"\n")
+		ours, id := o.lineVerdict(text)
+		if id != difference || difference == "" && ours != theirs {
+			t.Errorf("%s\n   ours %q (%s)\n theirs %q", text, ours, id, theirs)
+		}
+	}
+}
+
+func TestParseLine(t *testing.T) {
+	var p Parser
+	for text, want := range map[string]Verb{`-D -s "1.1.1.1"`: VerbDelete, "  conntrack -F\r\n": VerbFlush, `-D -l "a b"`: VerbDelete} {
+		if c, err := p.ParseLine(text); err != nil || c.Verb != want {
+			t.Errorf("%q: got %+v, %v", text, c, err)
+		}
+	}
+	for _, text := range []string{"", "\n", "  \t\n", "# -D\n", "  # -D"} {
+		if c, err := p.ParseLine(text); err != nil || c != nil {
+			t.Errorf("%q: got %+v, %v, want nothing", text, c, err)
+		}
+	}
+}
