@@ -39,8 +39,8 @@ func (c *Conn) CPUStats(ctx context.Context, table flow.Table) (stats []flow.CPU
 			return stats, err
 		case m.kind == unix.NLMSG_ERROR || m.kind == unix.NLMSG_DONE:
 			return stats, q.verdict(&m)
-		case m.subsystem() != q.subsystem || m.operation() != q.operation:
-			continue
+		case m.operation() != q.operation:
+			continue // not by the subsystem: the kernel gives the conntrack table's for both
 		}
 		one, err := cpuStats(&m, table)
 		if err != nil {

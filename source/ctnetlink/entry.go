@@ -65,7 +65,15 @@ func (c *Conn) Get(ctx context.Context, k Key, b *flow.Batch) error {
 	if err != nil {
 		return err
 	}
-	return c.get(ctx, q, flow.TableConntrack, b)
+	if err := c.get(ctx, q, flow.TableConntrack, b); err != nil {
+		return err
+	}
+	// The kernel compares ids when it deletes, but not when it reads.
+	if e := &b.Events()[b.Len()-1]; k.ID != nil && e.ID != *k.ID {
+		b.Undo()
+		return q.fail(unix.ENOENT)
+	}
+	return nil
 }
 
 // get makes a request for one row. Both tables' rows come as NEW messages, 0.

@@ -94,27 +94,35 @@ func (c *Conn) CreateExpect(ctx context.Context, x *flow.Expectation) error {
 func createExpect(x *flow.Expectation) (*request, error) {
 	q := expectRequest("create", msgExpNew, x.Tuple.Family, func(w *writer) { w.putExpect(x) })
 	q.flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
-	if !x.Got(flow.HasExpectTuple|flow.HasExpectMask|flow.HasExpectMaster) ||
-		x.Tuple.Family != x.Mask.Family || x.Tuple.Family != x.Master.Family {
-		return nil, q.fail(errExpect)
-	}
-	if err := errors.Join(checkTuple(&x.Tuple), checkTuple(&x.Master)); err != nil {
-		return nil, q.fail(err)
-	}
-	return q, nil
+	return q, checkExpect(q, x)
 }
 
-// SetExpectTimeout gives an expectation another timeout in seconds, the only
-// thing of one that can change. The error is unix.ENOENT when there is no such
-// expectation, unix.ETIME when its time ran out just now.
-func (c *Conn) SetExpectTimeout(ctx context.Context, k ExpectKey, seconds uint32) error {
-	q, err := k.request("update", msgExpNew)
-	if err != nil {
-		return err
+// checkExpect refuses what the kernel would refuse without a word.
+func checkExpect(q *request, x *flow.Expectation) error {
+	if !x.Got(flow.HasExpectTuple|flow.HasExpectMask|flow.HasExpectMaster) ||
+		x.Tuple.Family != x.Mask.Family || x.Tuple.Family != x.Master.Family {
+		return q.fail(errExpect)
 	}
-	q.attrs = func(w *writer) {
-		k.write(w)
+	if err := errors.Join(checkTuple(&x.Tuple), checkTuple(&x.Master)); err != nil {
+		return q.fail(err)
+	}
+	return nil
+}
+
+// UpdateExpect gives an expectation another timeout in seconds, the only thing
+// of one that can change. The kernel wants tuple, mask and master to be told,
+// and looks at the tuple and the zone. The error is unix.ENOENT when there is
+// no such expectation, unix.ETIME when its time ran out just now.
+func (c *Conn) UpdateExpect(ctx context.Context, x *flow.Expectation, seconds uint32) error {
+	q := expectRequest("update", msgExpNew, x.Tuple.Family, func(w *writer) {
+		w.putExpectTuples(x)
+		if x.Got(flow.HasExpectZone) {
+			w.put16(ctaExpectZone, x.Zone)
+		}
 		w.put32(ctaExpectTimeout, seconds)
+	})
+	if err := checkExpect(q, x); err != nil {
+		return err
 	}
 	return c.do(ctx, q, nil)
 }
