@@ -72,6 +72,8 @@ func (c *Conn) open(q *request) (*requester, error) {
 	return newRequester(c.ns)
 }
 
+var errTable = errors.New("no such table")
+
 // dump is a dump under way.
 type dump struct {
 	table       flow.Table
@@ -149,7 +151,7 @@ func (o *DumpOptions) request(table flow.Table) (*request, error) {
 			return nil, q.fail(errors.New("the expect table has no option but the family"))
 		}
 	default:
-		return nil, q.fail(errors.New("no such table"))
+		return nil, q.fail(errTable)
 	}
 	if q.operation == 0 {
 		return nil, q.fail(errors.New("zero, dying and unconfirmed exclude one another"))

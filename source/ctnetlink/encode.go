@@ -31,6 +31,15 @@ func (w *writer) begin(subsystem, operation, flags uint16, seq uint32, family fl
 	return at
 }
 
+// request appends a whole message.
+func (w *writer) request(q *request, seq uint32) {
+	at := w.begin(q.subsystem, q.operation, q.flags, seq, flow.Family(q.family))
+	if q.attrs != nil {
+		q.attrs(w)
+	}
+	w.finish(at)
+}
+
 func (w *writer) finish(at int) {
 	binary.NativeEndian.PutUint32(w.b[at:], uint32(len(w.b)-at))
 }

@@ -9,6 +9,11 @@ func (w *writer) putEntry(e *flow.Event) {
 	if e.Any(flow.HasStatus) {
 		w.put32(ctaStatus, e.Status)
 	}
+	w.putSettable(e)
+}
+
+// putSettable appends what putEntry does after the key and the status.
+func (w *writer) putSettable(e *flow.Event) {
 	w.putProtoInfo(e)
 	if e.Any(flow.HasHelper) {
 		at := w.nest(ctaHelp)

@@ -65,16 +65,29 @@ func (c *Conn) Get(ctx context.Context, k Key, b *flow.Batch) error {
 	if err != nil {
 		return err
 	}
+	if err := c.get(ctx, q, flow.TableConntrack, b); err != nil {
+		return err
+	}
+	// The kernel compares ids when it deletes, but not when it reads.
+	if e := &b.Events()[b.Len()-1]; k.ID != nil && e.ID != *k.ID {
+		b.Undo()
+		return q.fail(unix.ENOENT)
+	}
+	return nil
+}
+
+// get makes a request for one row. Both tables' rows come as NEW messages, 0.
+func (c *Conn) get(ctx context.Context, q *request, table flow.Table, b *flow.Batch) error {
 	if b.Free() == 0 {
 		return q.fail(errFull)
 	}
 	found := false
-	err = c.do(ctx, q, func(m *message) error {
+	err := c.do(ctx, q, func(m *message) error {
 		if found || m.operation() != msgCtNew {
 			return nil
 		}
 		found = true
-		return c.dec.entry(b, m, flow.TableConntrack, flow.TypeDump)
+		return c.dec.entry(b, m, table, flow.TypeDump)
 	})
 	if err == nil && !found {
 		return q.fail(unix.ENOENT)

@@ -5,6 +5,8 @@ const (
 	headerLen = 16
 	genLen    = 4
 	attrLen   = 4
+
+	seqAt = 8 // of nlmsg_seq in the header
 )
 
 // The bits of nlattr.nla_type (include/uapi/linux/netlink.h).
@@ -27,9 +29,10 @@ const (
 
 // Expectation messages (enum ctnl_exp_msg_types).
 const (
-	msgExpNew    = 0 // IPCTNL_MSG_EXP_NEW
-	msgExpGet    = 1 // IPCTNL_MSG_EXP_GET
-	msgExpDelete = 2 // IPCTNL_MSG_EXP_DELETE
+	msgExpNew         = 0 // IPCTNL_MSG_EXP_NEW
+	msgExpGet         = 1 // IPCTNL_MSG_EXP_GET
+	msgExpDelete      = 2 // IPCTNL_MSG_EXP_DELETE
+	msgExpGetStatsCPU = 3 // IPCTNL_MSG_EXP_GET_STATS_CPU
 )
 
 // Attributes of a conntrack message (enum ctattr_type).
@@ -39,20 +42,23 @@ const (
 	ctaStatus         = 3
 	ctaProtoInfo      = 4
 	ctaHelp           = 5
+	ctaNATSrc         = 6 // input only
 	ctaTimeout        = 7
 	ctaMark           = 8
 	ctaCountersOrig   = 9
 	ctaCountersReply  = 10
 	ctaUse            = 11
 	ctaID             = 12
+	ctaNATDst         = 13 // input only
 	ctaTupleMaster    = 14
 	ctaSeqAdjOrig     = 15
 	ctaSeqAdjReply    = 16
 	ctaZone           = 18
 	ctaSecCtx         = 19
 	ctaTimestamp      = 20
-	ctaMarkMask       = 21
+	ctaMarkMask       = 21 // input only
 	ctaLabels         = 22
+	ctaLabelsMask     = 23 // input only
 	ctaSynProxy       = 24
 	ctaStatusMask     = 26
 	ctaTimestampEvent = 27
@@ -119,6 +125,15 @@ const (
 	ctaSynProxyISN   = 1 // enum ctattr_synproxy
 	ctaSynProxyITS   = 2
 	ctaSynProxyTSOff = 3
+
+	ctaNATV4MinIP = 1 // enum ctattr_nat
+	ctaNATV4MaxIP = 2
+	ctaNATProto   = 3
+	ctaNATV6MinIP = 4
+	ctaNATV6MaxIP = 5
+
+	ctaProtoNATPortMin = 1 // enum ctattr_protonat
+	ctaProtoNATPortMax = 2
 
 	ctaStatsGlobalEntries = 1 // enum ctattr_stats_global
 	ctaStatsGlobalMax     = 2

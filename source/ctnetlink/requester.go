@@ -25,7 +25,8 @@ var errSilent = errors.New("the kernel did not answer")
 type requester struct {
 	recv   receiver
 	portID uint32
-	seq    uint32
+	seq    uint32 // of the last request
+	more   uint32 // requests before it that are under way too
 	w      writer
 	rest   []byte // messages of the last datagram that were not looked at yet
 	wait   time.Duration
@@ -35,6 +36,10 @@ func newRequester(ns *os.File) (*requester, error) {
 	s, err := dial(ns, func(conn *netlink.Conn) error {
 		if err := conn.SetOption(netlink.ExtendedAcknowledge, true); err != nil {
 			return &Error{Op: "set", Subject: "NETLINK_EXT_ACK", Err: err}
+		}
+		// Else the kernel's answer to a refused request is as long as that was.
+		if err := conn.SetOption(netlink.CapAcknowledge, true); err != nil {
+			return &Error{Op: "set", Subject: "NETLINK_CAP_ACK", Err: err}
 		}
 		return nil
 	})
@@ -52,21 +57,24 @@ func (r *requester) close() error { return r.recv.close() }
 // requests that are still waiting are passed over by receive.
 func (r *requester) send(q *request) error {
 	r.seq++
+	r.more = 0
 	r.w.b = r.w.b[:0]
-	at := r.w.begin(q.subsystem, q.operation, q.flags, r.seq, 0)
-	r.w.b[at+headerLen] = q.family
-	if q.attrs != nil {
-		q.attrs(&r.w)
-	}
-	r.w.finish(at)
-	kernel := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-	if err := unix.Sendto(r.recv.descriptor(), r.w.b, 0, &kernel); err != nil {
-		return q.fail(os.NewSyscallError("sendto", err))
+	r.w.request(q, r.seq)
+	if err := r.transmit(r.w.b); err != nil {
+		return q.fail(err)
 	}
 	return nil
 }
 
-// receive gives the next message that answers the request. It is valid until
+// transmit sends encoded messages in one system call. The kernel has carried
+// all of them out when it returns, or none if there is an error.
+func (r *requester) transmit(p []byte) error {
+	kernel := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	return os.NewSyscallError("sendto", unix.Sendto(r.recv.descriptor(), p, 0, &kernel))
+}
+
+// receive gives the next message that answers the request, or one of the several
+// under way. It is valid until
 // the next call.
 func (r *requester) receive(ctx context.Context, q *request) (message, error) {
 	for {
@@ -77,7 +85,7 @@ func (r *requester) receive(ctx context.Context, q *request) (message, error) {
 				return m, q.fail(err)
 			}
 			r.rest = rest
-			if m.seq == r.seq && m.pid == r.portID {
+			if r.seq-m.seq <= r.more && m.pid == r.portID {
 				return m, nil
 			}
 		}

@@ -26,7 +26,7 @@ func eventMessage(e *flow.Event) []byte {
 		native32(w.b[at+12:], e.PortID)
 	}
 	if e.Table == flow.TableExpect {
-		w.putExpect(e)
+		w.putExpect(&e.Extra.Expect)
 	} else {
 		w.putKernelEntry(e)
 	}
@@ -74,59 +74,6 @@ func (w *writer) putCounters(e *flow.Event, has flow.Has, kind uint16, c flow.Co
 	w.put64(ctaCountersPackets, c.Packets)
 	w.put64(ctaCountersBytes, c.Bytes)
 	w.close(at)
-}
-
-// putExpect appends all of an expectation's attributes.
-func (w *writer) putExpect(e *flow.Event) {
-	x := &e.Extra.Expect
-	tuples := []struct {
-		has  flow.ExpectHas
-		kind uint16
-		t    *flow.Tuple
-	}{
-		{flow.HasExpectMaster, ctaExpectMaster, &x.Master},
-		{flow.HasExpectTuple, ctaExpectTuple, &x.Tuple},
-		{flow.HasExpectMask, ctaExpectMask, &x.Mask},
-	}
-	for _, t := range tuples {
-		if x.Got(t.has) {
-			w.putTuple(t.kind, t.t)
-		}
-	}
-	words := []struct {
-		has  flow.ExpectHas
-		kind uint16
-		v    uint32
-	}{
-		{flow.HasExpectTimeout, ctaExpectTimeout, x.Timeout},
-		{flow.HasExpectID, ctaExpectID, x.ID},
-		{flow.HasExpectFlags, ctaExpectFlags, x.Flags},
-		{flow.HasExpectClass, ctaExpectClass, x.Class},
-	}
-	for _, v := range words {
-		if x.Got(v.has) {
-			w.put32(v.kind, v.v)
-		}
-	}
-	w.putExpectRest(x)
-}
-
-func (w *writer) putExpectRest(x *flow.Expectation) {
-	if x.Got(flow.HasExpectHelper) {
-		w.putName(ctaExpectHelpName, x.Helper)
-	}
-	if x.Got(flow.HasExpectZone) {
-		w.put16(ctaExpectZone, x.Zone)
-	}
-	if x.Got(flow.HasExpectNAT) {
-		at := w.nest(ctaExpectNAT)
-		w.put32(ctaExpectNATDir, uint32(x.NATDir))
-		w.putTuple(ctaExpectNATTuple, &x.NAT)
-		w.close(at)
-	}
-	if x.Got(flow.HasExpectFn) {
-		w.putName(ctaExpectFn, x.Fn)
-	}
 }
 
 // randomEvent fills the next slot of b with an event of a random shape.
