@@ -10,4 +10,7 @@
 // event; they differ in how they read. A word that is not known, from a later
 // version, counts as absent; a value of a wrong kind is an error that names its
 // field.
+//
+// Text is apart from the three: it prints what conntrack(8) prints, for people
+// and for programs that read that, and there is no way back.
 package encode
