@@ -129,12 +129,16 @@ func TestExpectRefused(t *testing.T) {
 		want   error
 		change func(*flow.Expectation)
 	}{
-		"no mask":          {errExpect, func(x *flow.Expectation) { x.Has &^= flow.HasExpectMask }},
-		"no master":        {errExpect, func(x *flow.Expectation) { x.Has &^= flow.HasExpectMaster }},
-		"two families":     {errExpect, func(x *flow.Expectation) { x.Mask.Family = flow.IPv6 }},
-		"half a master":    {errPorts, func(x *flow.Expectation) { x.Master.Has &^= flow.HasSrcPort }},
-		"unknown master":   {unix.ENOENT, func(x *flow.Expectation) { x.Tuple.DstPort++; x.Master.SrcPort++ }},
-		"without a helper": {unix.ENOTSUP, func(x *flow.Expectation) { x.Has &^= flow.HasExpectHelper; x.Master = tupleOf(6, "10.0.0.1", "10.0.0.2", 1, 2); x.Tuple.DstPort++ }},
+		"no mask":        {errExpect, func(x *flow.Expectation) { x.Has &^= flow.HasExpectMask }},
+		"no master":      {errExpect, func(x *flow.Expectation) { x.Has &^= flow.HasExpectMaster }},
+		"two families":   {errExpect, func(x *flow.Expectation) { x.Mask.Family = flow.IPv6 }},
+		"half a master":  {errPorts, func(x *flow.Expectation) { x.Master.Has &^= flow.HasSrcPort }},
+		"unknown master": {unix.ENOENT, func(x *flow.Expectation) { x.Tuple.DstPort++; x.Master.SrcPort++ }},
+		"without a helper": {unix.ENOTSUP, func(x *flow.Expectation) {
+			x.Has &^= flow.HasExpectHelper
+			x.Master = tupleOf(6, "10.0.0.1", "10.0.0.2", 1, 2)
+			x.Tuple.DstPort++
+		}},
 	} {
 		one := list[0]
 		x.change(&one)
