@@ -75,6 +75,7 @@ func TestExpect(t *testing.T) {
 	if left := expectations(t, c); len(left) != 1 || !left[0].Tuple.Equal(&list[1].Tuple) {
 		t.Errorf("left: %+v", left)
 	}
+	old.Timeout = 5000 // passed over
 	if err := c.CreateExpect(t.Context(), &old); err != nil {
 		t.Fatalf("make it anew: %v", err)
 	}
@@ -83,7 +84,7 @@ func TestExpect(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := &b.Events()[0].Extra.Expect
-	if !got.Tuple.Equal(&old.Tuple) || !got.Mask.Equal(&old.Mask) || !got.Master.Equal(&old.Master) || got.Helper != "ftp" || got.Class != old.Class || got.Flags != old.Flags {
+	if !got.Tuple.Equal(&old.Tuple) || !got.Mask.Equal(&old.Mask) || !got.Master.Equal(&old.Master) || got.Helper != "ftp" || got.Timeout > 300 || got.Class != old.Class || got.Flags != old.Flags {
 		t.Errorf("%s", describe(&b.Events()[0]))
 	}
 }

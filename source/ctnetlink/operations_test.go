@@ -11,7 +11,8 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// deed is an operation of ours beside the command lines that do the same.
+// deed is an operation of ours beside the command lines that do the same. A
+// flush of one family is not among them: conntrack(8) 1.4.7 empties both.
 type deed struct {
 	name string
 	tool []string // command lines, split at spaces
@@ -34,7 +35,17 @@ func deeds() []deed {
 			}
 		}
 	}
-	established := func(n *Creation) { n.Event.Has |= flow.HasTCPState; n.Event.TCP.State = 3 }
+	// conntrack(8) has every TCP entry that it makes be liberal about windows.
+	inState := func(state uint8) func(*Creation) {
+		return func(n *Creation) {
+			n.Event.Has |= flow.HasTCPState | flow.HasTCPFlagsOrig | flow.HasTCPFlagsReply
+			n.Event.TCP = flow.TCP{State: state, FlagsOrig: 0x0a, FlagsReply: 0x0a} // SACK_PERM, BE_LIBERAL
+			if state == 8 {
+				n.Event.TCP.FlagsOrig, n.Event.TCP.FlagsReply = 0x0e, 0x0e // and CLOSE_INIT
+			}
+		}
+	}
+	established := inState(3)
 	change := func(k Key, u Update, n func(*Creation)) func(testing.TB, *Conn) {
 		return func(tb testing.TB, c *Conn) {
 			create(k.Tuple, n)(tb, c)
@@ -54,7 +65,7 @@ func deeds() []deed {
 			n.Event.Status = flow.StatusAssured | flow.StatusSeenReply
 		})},
 		{"tcp6", []string{"-I -p tcp -s 2001:db8::1 -d 2001:db8::2 --sport 1 --dport 2 -t 600 --state SYN_SENT"},
-			create(tupleOf(6, "2001:db8::1", "2001:db8::2", 1, 2), func(n *Creation) { n.Event.Has |= flow.HasTCPState; n.Event.TCP.State = 1 })},
+			create(tupleOf(6, "2001:db8::1", "2001:db8::2", 1, 2), inState(1))},
 		{"udp", []string{"-I -p udp" + entry4 + "-m 7"}, create(udp, mark(7))},
 		{"udplite", []string{"-I -p udplite" + entry4}, create(tupleOf(136, "10.0.0.1", "10.0.0.2", 1000, 80), nil)},
 		{"gre", []string{"-I -p gre -s 10.0.0.1 -d 10.0.0.2 --srckey 16 --dstkey 17 -t 600"}, create(tupleOf(47, "10.0.0.1", "10.0.0.2", 16, 17), nil)},
@@ -62,9 +73,9 @@ func deeds() []deed {
 			n.Event.Has |= hasDCCP
 			n.Event.DCCP = flow.DCCP{State: 4}
 		})},
-		{"sctp", []string{"-I -p sctp" + entry4 + "--state ESTABLISHED --orig-vtag 5 --reply-vtag 6"}, create(tupleOf(132, "10.0.0.1", "10.0.0.2", 1000, 80), func(n *Creation) {
+		{"sctp", []string{"-I -p sctp" + entry4 + "--state ESTABLISHED --orig-vtag 83886085 --reply-vtag 100663302"}, create(tupleOf(132, "10.0.0.1", "10.0.0.2", 1000, 80), func(n *Creation) {
 			n.Event.Has |= hasSCTP
-			n.Event.SCTP = flow.SCTP{State: 4, VTagOrig: 5, VTagReply: 6}
+			n.Event.SCTP = flow.SCTP{State: 4, VTagOrig: 0x05000005, VTagReply: 0x06000006} // conntrack(8) 1.4.7 turns the bytes round
 		})},
 		{"icmp", []string{"-I -p icmp -s 10.0.0.1 -d 10.0.0.2 --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 600"}, create(icmpOf(1, "10.0.0.1", "10.0.0.2", 8, 77), nil)},
 		{"icmpv6", []string{"-I -p icmpv6 -s 2001:db8::1 -d 2001:db8::2 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 77 -t 600"},
@@ -91,15 +102,8 @@ func deeds() []deed {
 			change(Key{Tuple: tcp}, Update{Timeout: ptr(uint32(99)), Status: ptr(flow.StatusAssured | flow.StatusSeenReply)}, established)},
 		{"delete", []string{"-I -p udp" + entry4, "-I -p tcp" + entry4 + "--state CLOSE", "-D -p udp -s 10.0.0.1"}, func(tb testing.TB, c *Conn) {
 			create(udp, nil)(tb, c)
-			create(tcp, func(n *Creation) { n.Event.Has |= flow.HasTCPState; n.Event.TCP.State = 8 })(tb, c)
+			create(tcp, inState(8))(tb, c)
 			if err := c.Delete(tb.Context(), Key{Tuple: udp}); err != nil {
-				tb.Error(err)
-			}
-		}},
-		{"flush of a family", []string{"-I -p udp" + entry4, "-I -p udp -s ::1 -d ::2 --sport 1 --dport 2 -t 600", "-F -f ipv4"}, func(tb testing.TB, c *Conn) {
-			create(udp, nil)(tb, c)
-			create(tupleOf(17, "::1", "::2", 1, 2), nil)(tb, c)
-			if err := c.Flush(tb.Context(), FlushOptions{Family: flow.IPv4}); err != nil {
 				tb.Error(err)
 			}
 		}},
