@@ -237,8 +237,7 @@ func TestDeleteMany(t *testing.T) {
 	var batch Batch
 	_, err := c.Dump(t.Context(), flow.TableConntrack, DumpOptions{}, func(b *flow.Batch) error {
 		for i := range b.Events() {
-			e := &b.Events()[i]
-			if err := batch.Delete(Key{Tuple: e.Orig, Zone: e.Zone * uint16(e.Has&flow.HasZone/flow.HasZone), ID: &e.ID}); err != nil {
+			if err := batch.Delete(KeyOf(&b.Events()[i])); err != nil {
 				return err
 			}
 		}
