@@ -21,22 +21,27 @@ func TestCreateRefusedByUs(t *testing.T) {
 		want   error
 		change func(*Creation)
 	}{
-		"no reply":         {errBothTuples, func(n *Creation) { n.Event.Has &^= flow.HasReply }},
-		"no original":      {errBothTuples, func(n *Creation) { n.Event.Has &^= flow.HasOrig }},
-		"two protocols":    {errBothTuples, func(n *Creation) { n.Event.Reply.Proto = 6 }},
-		"two families":     {errBothTuples, func(n *Creation) { n.Event.Reply = tupleOf(17, "::1", "::2", 2, 1) }},
-		"no timeout":       {errTimeout, func(n *Creation) { n.Event.Has &^= flow.HasTimeout }},
-		"no port":          {errPorts, func(n *Creation) { n.Event.Orig.Has &^= flow.HasSrcPort }},
-		"no reply port":    {errPorts, func(n *Creation) { n.Event.Reply.Has &^= flow.HasSrcPort }},
-		"no ICMP":          {errICMP, func(n *Creation) { n.Event.Orig.Proto, n.Event.Reply.Proto = 1, 1 }},
-		"no source":        {errKey, func(n *Creation) { n.Event.Orig.Has &^= flow.HasSrc }},
-		"unknown family":   {errKey, func(n *Creation) { n.Event.Orig.Family, n.Event.Reply.Family = 7, 7 }},
-		"master of IPv6":   {errMaster, func(n *Creation) { n.Event.Has |= flow.HasMaster; n.Event.Extra.Master = tupleOf(17, "::1", "::2", 2, 1) }},
-		"half a master":    {errMaster, func(n *Creation) { n.Event.Has |= flow.HasMaster; n.Event.Extra.Master = flow.Tuple{Family: flow.IPv4} }},
-		"NAT to IPv6":      {errNATFamily, func(n *Creation) { n.SrcNAT = &NATRange{Min: netip.MustParseAddr("::1")} }},
-		"NAT to a mapped":  {errNATFamily, func(n *Creation) { n.SrcNAT = &NATRange{Min: netip.MustParseAddr("::ffff:10.0.0.1")} }},
-		"NAT to nothing":   {errNATEmpty, func(n *Creation) { n.DstNAT = &NATRange{} }},
-		"NAT backwards":    {errNATRange, func(n *Creation) { n.DstNAT = &NATRange{Min: netip.MustParseAddr("10.0.0.9"), Max: netip.MustParseAddr("10.0.0.8")} }},
+		"no reply":       {errBothTuples, func(n *Creation) { n.Event.Has &^= flow.HasReply }},
+		"no original":    {errBothTuples, func(n *Creation) { n.Event.Has &^= flow.HasOrig }},
+		"two protocols":  {errBothTuples, func(n *Creation) { n.Event.Reply.Proto = 6 }},
+		"two families":   {errBothTuples, func(n *Creation) { n.Event.Reply = tupleOf(17, "::1", "::2", 2, 1) }},
+		"no timeout":     {errTimeout, func(n *Creation) { n.Event.Has &^= flow.HasTimeout }},
+		"no port":        {errPorts, func(n *Creation) { n.Event.Orig.Has &^= flow.HasSrcPort }},
+		"no reply port":  {errPorts, func(n *Creation) { n.Event.Reply.Has &^= flow.HasSrcPort }},
+		"no ICMP":        {errICMP, func(n *Creation) { n.Event.Orig.Proto, n.Event.Reply.Proto = 1, 1 }},
+		"no source":      {errKey, func(n *Creation) { n.Event.Orig.Has &^= flow.HasSrc }},
+		"unknown family": {errKey, func(n *Creation) { n.Event.Orig.Family, n.Event.Reply.Family = 7, 7 }},
+		"master of IPv6": {errMaster, func(n *Creation) {
+			n.Event.Has |= flow.HasMaster
+			n.Event.Extra.Master = tupleOf(17, "::1", "::2", 2, 1)
+		}},
+		"half a master":   {errMaster, func(n *Creation) { n.Event.Has |= flow.HasMaster; n.Event.Extra.Master = flow.Tuple{Family: flow.IPv4} }},
+		"NAT to IPv6":     {errNATFamily, func(n *Creation) { n.SrcNAT = &NATRange{Min: netip.MustParseAddr("::1")} }},
+		"NAT to a mapped": {errNATFamily, func(n *Creation) { n.SrcNAT = &NATRange{Min: netip.MustParseAddr("::ffff:10.0.0.1")} }},
+		"NAT to nothing":  {errNATEmpty, func(n *Creation) { n.DstNAT = &NATRange{} }},
+		"NAT backwards": {errNATRange, func(n *Creation) {
+			n.DstNAT = &NATRange{Min: netip.MustParseAddr("10.0.0.9"), Max: netip.MustParseAddr("10.0.0.8")}
+		}},
 		"NAT's ports":      {errNATRange, func(n *Creation) { n.DstNAT = &NATRange{MinPort: 9, MaxPort: 8} }},
 		"NAT up to a port": {errNATRange, func(n *Creation) { n.DstNAT = &NATRange{Min: netip.MustParseAddr("10.0.0.9"), MaxPort: 8} }},
 		"two zones": {errZones, func(n *Creation) {
@@ -64,10 +69,14 @@ func TestCreateRefusedByKernel(t *testing.T) {
 		want   error
 		change func(*flow.Event)
 	}{
-		"exists":      {unix.EEXIST, func(*flow.Event) {}},
-		"expected":    {unix.EBUSY, func(e *flow.Event) { e.Orig.SrcPort = 9; e.Has |= flow.HasStatus; e.Status = flow.StatusExpected }},
-		"dying":       {unix.EBUSY, func(e *flow.Event) { e.Orig.SrcPort = 9; e.Has |= flow.HasStatus; e.Status = flow.StatusDying }},
-		"no master":   {unix.ENOENT, func(e *flow.Event) { e.Orig.SrcPort = 9; e.Has |= flow.HasMaster; e.Extra.Master = tupleOf(6, "10.0.0.1", "10.0.0.2", 1, 2) }},
+		"exists":   {unix.EEXIST, func(*flow.Event) {}},
+		"expected": {unix.EBUSY, func(e *flow.Event) { e.Orig.SrcPort = 9; e.Has |= flow.HasStatus; e.Status = flow.StatusExpected }},
+		"dying":    {unix.EBUSY, func(e *flow.Event) { e.Orig.SrcPort = 9; e.Has |= flow.HasStatus; e.Status = flow.StatusDying }},
+		"no master": {unix.ENOENT, func(e *flow.Event) {
+			e.Orig.SrcPort = 9
+			e.Has |= flow.HasMaster
+			e.Extra.Master = tupleOf(6, "10.0.0.1", "10.0.0.2", 1, 2)
+		}},
 		"no helper":   {unix.ENOTSUP, func(e *flow.Event) { e.Orig.SrcPort = 9; e.Has |= flow.HasHelper; e.Extra.Helper = "nosuch" }},
 		"reply taken": {unix.EEXIST, func(e *flow.Event) { e.Orig.SrcPort = 9 }},
 	} {

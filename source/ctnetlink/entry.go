@@ -17,6 +17,20 @@ type Key struct {
 	ID    *uint32 // CTA_ID that the entry must have too; nil is any
 }
 
+// KeyOf is the key of an entry that was read: its original tuple, zone and id,
+// as far as they are present. It holds nothing of e.
+func KeyOf(e *flow.Event) Key {
+	k := Key{Tuple: e.Orig}
+	if e.Got(flow.HasZone) {
+		k.Zone = e.Zone
+	}
+	if e.Got(flow.HasID) {
+		id := e.ID
+		k.ID = &id
+	}
+	return k
+}
+
 // errKey is why a key was refused. A DELETE without a tuple would empty the
 // whole table, and half a tuple names something else than it seems to.
 var errKey = errors.New("key: expected both addresses, of one family, and the protocol")

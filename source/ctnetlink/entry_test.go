@@ -64,3 +64,17 @@ func count(tb testing.TB, ns *testnet.Namespace, want int) {
 		tb.Errorf("%d entries, expected %d", n, want)
 	}
 }
+
+func TestKeyOf(t *testing.T) {
+	e := entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2))
+	e.Zone, e.ID = 7, 8 // left over from another event
+	if k := KeyOf(e); k != (Key{Tuple: e.Orig}) {
+		t.Errorf("%+v", k)
+	}
+	e.Has |= flow.HasZone | flow.HasID
+	k := KeyOf(e)
+	e.ID = 9
+	if k.Zone != 7 || k.ID == nil || *k.ID != 8 {
+		t.Errorf("%+v", k)
+	}
+}

@@ -75,6 +75,7 @@ func TestExpect(t *testing.T) {
 	if left := expectations(t, c); len(left) != 1 || !left[0].Tuple.Equal(&list[1].Tuple) {
 		t.Errorf("left: %+v", left)
 	}
+	old.Timeout = 5000 // passed over
 	if err := c.CreateExpect(t.Context(), &old); err != nil {
 		t.Fatalf("make it anew: %v", err)
 	}
@@ -83,7 +84,7 @@ func TestExpect(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := &b.Events()[0].Extra.Expect
-	if !got.Tuple.Equal(&old.Tuple) || !got.Mask.Equal(&old.Mask) || !got.Master.Equal(&old.Master) || got.Helper != "ftp" || got.Class != old.Class || got.Flags != old.Flags {
+	if !got.Tuple.Equal(&old.Tuple) || !got.Mask.Equal(&old.Mask) || !got.Master.Equal(&old.Master) || got.Helper != "ftp" || got.Timeout > 300 || got.Class != old.Class || got.Flags != old.Flags {
 		t.Errorf("%s", describe(&b.Events()[0]))
 	}
 }
@@ -129,12 +130,16 @@ func TestExpectRefused(t *testing.T) {
 		want   error
 		change func(*flow.Expectation)
 	}{
-		"no mask":          {errExpect, func(x *flow.Expectation) { x.Has &^= flow.HasExpectMask }},
-		"no master":        {errExpect, func(x *flow.Expectation) { x.Has &^= flow.HasExpectMaster }},
-		"two families":     {errExpect, func(x *flow.Expectation) { x.Mask.Family = flow.IPv6 }},
-		"half a master":    {errPorts, func(x *flow.Expectation) { x.Master.Has &^= flow.HasSrcPort }},
-		"unknown master":   {unix.ENOENT, func(x *flow.Expectation) { x.Tuple.DstPort++; x.Master.SrcPort++ }},
-		"without a helper": {unix.ENOTSUP, func(x *flow.Expectation) { x.Has &^= flow.HasExpectHelper; x.Master = tupleOf(6, "10.0.0.1", "10.0.0.2", 1, 2); x.Tuple.DstPort++ }},
+		"no mask":        {errExpect, func(x *flow.Expectation) { x.Has &^= flow.HasExpectMask }},
+		"no master":      {errExpect, func(x *flow.Expectation) { x.Has &^= flow.HasExpectMaster }},
+		"two families":   {errExpect, func(x *flow.Expectation) { x.Mask.Family = flow.IPv6 }},
+		"half a master":  {errPorts, func(x *flow.Expectation) { x.Master.Has &^= flow.HasSrcPort }},
+		"unknown master": {unix.ENOENT, func(x *flow.Expectation) { x.Tuple.DstPort++; x.Master.SrcPort++ }},
+		"without a helper": {unix.ENOTSUP, func(x *flow.Expectation) {
+			x.Has &^= flow.HasExpectHelper
+			x.Master = tupleOf(6, "10.0.0.1", "10.0.0.2", 1, 2)
+			x.Tuple.DstPort++
+		}},
 	} {
 		one := list[0]
 		x.change(&one)

@@ -15,7 +15,7 @@ import (
 // There is none for addresses: the kernel's (CTA_FILTER) is inverted for IPv6,
 // so a flush by it removes all the others.
 type FlushOptions struct {
-	Family flow.Family // 0 is both; honoured by Linux 5.3 and later (nfgenmsg version 1)
+	Family flow.Family // 0 is both; a kernel from before nfgenmsg.version counted (the 4.x years) removes both whatever it is
 	Mark   *Masked     // entries of which mark & Mask is Value; Mask must not be 0
 	Zone   *uint16     // 0 is the default zone only
 }

@@ -30,7 +30,7 @@ type Update struct {
 
 	TCP  *TCPUpdate
 	SCTP *flow.SCTP // all of it
-	DCCP *flow.DCCP // all of it; kernels since Linux 6.16 know no DCCP
+	DCCP *flow.DCCP // all of it; newer kernels know no DCCP
 
 	// Mark gives the new mark: (old &^ Mask) ^ Value. Bits of Value outside of
 	// Mask toggle: 5 with 0x10/0xf0 is 0x15, and with 0x11/0xf0 is 0x14. A mask

@@ -4,8 +4,8 @@ package flow
 type CPUStat uint8
 
 // The counters of the conntrack table (enum ctattr_stats_cpu), then those of
-// the expect table (enum ctattr_expect_stats). The first five are of kernels
-// before Linux 4.9 or so; newer ones do not send them.
+// the expect table (enum ctattr_expect_stats). The first five are of older
+// kernels; Linux 6.18 does not send them.
 const (
 	StatSearched CPUStat = iota
 	StatNew
