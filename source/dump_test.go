@@ -49,10 +49,11 @@ func TestIntervalDumpZeroesCounters(t *testing.T) {
 	cfg := small()
 	cfg.Dump.Interval, cfg.Dump.Zero = minInterval, true
 	out := &keeper{}
-	start(t, ns, cfg, out)
+	// The traffic is over before the first dump, so only that one can see it.
 	if _, err := (testnet.Traffic{NS: ns}).UDP(t.Context(), 5, true); err != nil {
 		t.Fatal(err)
 	}
+	start(t, ns, cfg, out)
 	eventually(t, "two dumps", func() bool { return len(out.of(flow.TypeDumpEnd)) >= 2 })
 	byDump := map[uint64]uint64{}
 	var order []uint64

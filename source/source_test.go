@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/internal/testnet"
@@ -126,23 +125,29 @@ func TestLossIsExact(t *testing.T) {
 	checkSequence(t, out)
 }
 
+// TestBufferGrowsBeforeItOverflows holds the reader up while the buffer fills
+// to less than its end: what the reader then finds makes it grow, and nothing
+// is lost.
 func TestBufferGrowsBeforeItOverflows(t *testing.T) {
 	ns := tracked(t)
+	hold := make(chan struct{})
 	out := &keeper{}
 	cfg := small()
-	cfg.Buffer, cfg.Max = option.MiB, 8*option.MiB
-	wait := func() { time.Sleep(2 * time.Millisecond) } // slower than the kernel, not hopelessly
-	out.slow.Store(&wait)
+	cfg.Buffer, cfg.Max = option.MiB, 8*option.MiB // 819 events
 	s := start(t, ns, cfg, out)
-	if _, err := (testnet.Churn{NS: ns, Entries: 1500}).Run(t.Context()); err != nil {
+	eventually(t, "the first status", func() bool { return len(out.of(flow.TypeStatus)) == 1 })
+	wait := func() { <-hold }
+	out.slow.Store(&wait)
+	if _, err := (testnet.Churn{NS: ns, Entries: 400}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	close(hold)
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
 	b := checkBalanced(t, s.Source)
-	if b.Growths == 0 || b.Buffer <= uint64(option.MiB) {
-		t.Errorf("the buffer did not grow: %+v", b)
+	if b.Growths == 0 || b.Buffer <= uint64(option.MiB) || b.Lost != 0 || b.Received != 800 {
+		t.Errorf("the buffer did not grow in time: %+v", b)
 	}
 }
 
