@@ -125,7 +125,7 @@ func (k *socket) drain() error {
 	for {
 		n, err := k.read()
 		if err != nil || n == 0 {
-			k.account()
+			k.account(0)
 			return err
 		}
 	}
@@ -142,8 +142,9 @@ func (k *socket) read() (int, error) {
 	if n > 0 {
 		k.handOn(before)
 	}
-	if n == batchSlots || time.Since(k.accounted) >= idleWait {
-		k.account()
+	took := uint64(n) * ctnetlink.EventCost
+	if n == batchSlots || took*4 >= k.books.Buffer || time.Since(k.accounted) >= idleWait {
+		k.account(took)
 	}
 	return n, nil
 }
@@ -173,8 +174,9 @@ func (k *socket) handOn(before ctnetlink.Counts) {
 }
 
 // account reads the drop counter and the fill gauge: a loss becomes a gap
-// record, and a buffer that is half full is raised before it overflows.
-func (k *socket) account() {
+// record, and a buffer that was half full is raised before it overflows. took is
+// how much of it the last read has emptied.
+func (k *socket) account(took uint64) {
 	stats, err := k.listener.Stats()
 	if err != nil {
 		k.src.log.Error("cannot read the socket's drop counter", "netns", k.ns.String(), "err", err)
@@ -193,7 +195,7 @@ func (k *socket) account() {
 		s.log.Warn("kernel dropped events", "netns", k.ns.String(), "lost", lost, "buffer", stats.Buffer)
 	}
 	k.accounted = now
-	k.grow(stats)
+	k.grow(stats, took)
 }
 
 func (k *socket) gap(lost uint64, now time.Time) *flow.Gap {
@@ -207,9 +209,9 @@ func (k *socket) gap(lost uint64, now time.Time) *flow.Gap {
 }
 
 // grow doubles the buffer towards its bound.
-func (k *socket) grow(stats ctnetlink.SocketStats) {
+func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 	limit := uint64(k.src.cfg.Max)
-	if stats.Queued*2 < stats.Buffer || stats.Buffer >= limit || k.told {
+	if (stats.Queued+took)*2 < stats.Buffer || stats.Buffer >= limit || k.told {
 		return
 	}
 	got, err := k.listener.Grow(int(min(stats.Buffer*2, limit)))
