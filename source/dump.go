@@ -32,7 +32,10 @@ func (k *socket) startDumps(ctx context.Context) *sync.WaitGroup {
 	ctx, cancel := context.WithCancel(ctx)
 	wg.Go(func() {
 		defer cancel()
-		<-orDone(ctx, k.quit)
+		select {
+		case <-ctx.Done():
+		case <-k.quit:
+		}
 	})
 	wg.Go(func() {
 		defer cancel()
@@ -44,16 +47,6 @@ func (k *socket) startDumps(ctx context.Context) *sync.WaitGroup {
 		}
 	})
 	return &wg
-}
-
-// orDone is closed when ctx or quit ends, whichever is first.
-func orDone(ctx context.Context, quit <-chan struct{}) <-chan struct{} {
-	select {
-	case <-ctx.Done():
-		return ctx.Done()
-	case <-quit:
-		return quit
-	}
 }
 
 func (k *socket) dumpEvery(ctx context.Context, interval time.Duration) {
