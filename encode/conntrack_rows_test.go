@@ -94,7 +94,7 @@ func rows(t *testing.T, what string, got, want []string) {
 func dumped(t *testing.T, ns *testnet.Namespace, table flow.Table, text encode.Text) (lines []string) {
 	t.Helper()
 	text.Now = time.Now().UnixNano()
-	_, err := dial(t, ns).Dump(t.Context(), table, ctnetlink.DumpOptions{}, func(b *flow.Batch) error {
+	_, err := dial(t, ns).Dump(t.Context(), table, flow.DumpOptions{}, func(b *flow.Batch) error {
 		for i := range b.Events() {
 			lines = append(lines, string(text.AppendRow(nil, &b.Events()[i])))
 		}
@@ -221,7 +221,7 @@ func TestCommandsPrintAsConntrackDoes(t *testing.T) {
 			return args
 		}
 		one := []string{"-p", "udp", "-s", "10.0.0.1", "-d", "10.0.0.2", "--sport", "1002", "--dport", "80"}
-		key := ctnetlink.Key{Tuple: flow.Tuple{
+		key := flow.Key{Tuple: flow.Tuple{
 			Has: flow.HasAddrs | flow.HasProto | flow.HasPorts, Family: flow.IPv4, Proto: flow.ProtoUDP,
 			Src: flow.Addr{10, 0, 0, 1}, Dst: flow.Addr{10, 0, 0, 2}, SrcPort: 1002, DstPort: 80,
 		}}
@@ -243,7 +243,7 @@ func TestCommandsPrintAsConntrackDoes(t *testing.T) {
 		o.text.KTimestamp = false // see encode.TextDifferences
 		rows(t, "-U "+o.options, get(), want)
 		var got []string
-		_, err := dial(t, ns).Dump(t.Context(), flow.TableConntrack, ctnetlink.DumpOptions{}, func(b *flow.Batch) error {
+		_, err := dial(t, ns).Dump(t.Context(), flow.TableConntrack, flow.DumpOptions{}, func(b *flow.Batch) error {
 			for i := range b.Events() {
 				o.text.Now = time.Now().UnixNano()
 				got = append(got, string(o.text.AppendDeleted(nil, &b.Events()[i])))

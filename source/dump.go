@@ -79,7 +79,7 @@ func (k *socket) dump(ctx context.Context, table flow.Table, reason string) erro
 	defer conn.Close()
 	rows := flow.DumpInfo{ID: newDumpID(), Reason: reason, CountersReset: k.src.cfg.Dump.Zero && table == flow.TableConntrack}
 	patience := dumpPatience
-	count, err := conn.Dump(ctx, table, ctnetlink.DumpOptions{Zero: rows.CountersReset}, func(b *flow.Batch) error {
+	count, err := conn.Dump(ctx, table, flow.DumpOptions{Zero: rows.CountersReset}, func(b *flow.Batch) error {
 		patience -= k.handRows(ctx, b, &rows, patience)
 		return ctx.Err()
 	})

@@ -49,19 +49,23 @@ func (b *Batch) Len() int { return len(b.list) }
 func (b *Batch) Reset() { b.w.b, b.list = b.w.b[:0], b.list[:0] }
 
 // Create adds what [Conn.Create] does.
-func (b *Batch) Create(n Creation) error { return b.add(n.request()) }
+func (b *Batch) Create(n flow.Creation) error { return b.add((*creation)(&n).request()) }
 
 // Update adds what [Conn.Update] does.
-func (b *Batch) Update(k Key, u Update) error { return b.add(u.request(k)) }
+func (b *Batch) Update(k flow.Key, u flow.Update) error { return b.add((*update)(&u).request(k)) }
 
 // Delete adds what [Conn.Delete] does.
-func (b *Batch) Delete(k Key) error { return b.add(k.request("delete", msgCtDelete)) }
+func (b *Batch) Delete(k flow.Key) error {
+	return b.add((*entryKey)(&k).request("delete", msgCtDelete))
+}
 
 // CreateExpect adds what [Conn.CreateExpect] does.
 func (b *Batch) CreateExpect(x *flow.Expectation) error { return b.add(createExpect(x)) }
 
 // DeleteExpect adds what [Conn.DeleteExpect] does.
-func (b *Batch) DeleteExpect(k ExpectKey) error { return b.add(k.request("delete", msgExpDelete)) }
+func (b *Batch) DeleteExpect(k flow.ExpectKey) error {
+	return b.add((*expectKey)(&k).request("delete", msgExpDelete))
+}
 
 // add encodes a request, or notes why it was refused, which it also returns.
 func (b *Batch) add(q *request, err error) error {

@@ -33,21 +33,21 @@ func TestBatch(t *testing.T) {
 		want = append(want, result)
 	}
 	for i := range 300 {
-		k := Key{Tuple: nth(i)}
-		add(b.Create(Creation{Event: entryOf(k.Tuple)}), nil, nil)
+		k := flow.Key{Tuple: nth(i)}
+		add(b.Create(flow.Creation{Event: entryOf(k.Tuple)}), nil, nil)
 		switch i % 6 {
 		case 0:
-			add(b.Create(Creation{Event: entryOf(k.Tuple)}), nil, unix.EEXIST)
+			add(b.Create(flow.Creation{Event: entryOf(k.Tuple)}), nil, unix.EEXIST)
 		case 1:
-			add(b.Delete(Key{}), errKey, errKey)
+			add(b.Delete(flow.Key{}), errKey, errKey)
 		case 2:
-			add(b.Update(k, Update{Mark: &Masked{7, 0xff}}), nil, nil)
+			add(b.Update(k, flow.Update{Mark: &flow.Masked{Value: 7, Mask: 0xff}}), nil, nil)
 		case 3:
-			add(b.Update(Key{Tuple: k.Tuple, Zone: 9}, Update{Mark: &Masked{7, 0xff}}), nil, unix.ENOENT)
+			add(b.Update(flow.Key{Tuple: k.Tuple, Zone: 9}, flow.Update{Mark: &flow.Masked{Value: 7, Mask: 0xff}}), nil, unix.ENOENT)
 		case 4:
 			add(b.Delete(k), nil, nil)
 		case 5:
-			add(b.DeleteExpect(ExpectKey{Tuple: k.Tuple}), nil, unix.ENOENT)
+			add(b.DeleteExpect(flow.ExpectKey{Tuple: k.Tuple}), nil, unix.ENOENT)
 		}
 	}
 	check := func(results []error) {
@@ -63,12 +63,12 @@ func TestBatch(t *testing.T) {
 	}
 	check(c.Do(t.Context(), &b))
 	count(t, ns, 250)
-	marked := rows(t, c, flow.TableConntrack, DumpOptions{Mark: &Masked{7, 0xff}})
+	marked := rows(t, c, flow.TableConntrack, flow.DumpOptions{Mark: &flow.Masked{Value: 7, Mask: 0xff}})
 	if len(marked) != 50 {
 		t.Errorf("%d marked", len(marked))
 	}
 	// The same once more: the batch stays as it is.
-	if err := c.Flush(t.Context(), FlushOptions{}); err != nil {
+	if err := c.Flush(t.Context(), flow.FlushOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	check(c.Do(t.Context(), &b))
@@ -81,7 +81,7 @@ func TestBatch(t *testing.T) {
 		t.Error("an empty batch")
 	}
 	want = nil
-	add(b.Delete(Key{}), errKey, errKey) // nothing is left to send
+	add(b.Delete(flow.Key{}), errKey, errKey) // nothing is left to send
 	check(c.Do(t.Context(), &b))
 	count(t, ns, 250)
 }
@@ -89,10 +89,10 @@ func TestBatch(t *testing.T) {
 // TestBatchKeepsNothing changes what was given after it was added.
 func TestBatchKeepsNothing(t *testing.T) {
 	c := dialNS(t, testnet.New(t))
-	e, mark := entryOf(nth(1)), Masked{5, 0xff}
-	k := Key{Tuple: e.Orig}
+	e, mark := entryOf(nth(1)), flow.Masked{Value: 5, Mask: 0xff}
+	k := flow.Key{Tuple: e.Orig}
 	var b Batch
-	if err := errors.Join(b.Create(Creation{Event: e}), b.Update(k, Update{Mark: &mark})); err != nil {
+	if err := errors.Join(b.Create(flow.Creation{Event: e}), b.Update(k, flow.Update{Mark: &mark})); err != nil {
 		t.Fatal(err)
 	}
 	e.Orig, mark.Value = nth(9), 99
@@ -113,7 +113,7 @@ func TestBatchLongest(t *testing.T) {
 	e.Extra.Master, e.Extra.Helper = e.Reply, "nosuch-and-long"
 	var b Batch
 	for range 5 * sendRequests {
-		if err := b.Create(Creation{Event: e}); err != nil {
+		if err := b.Create(flow.Creation{Event: e}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +129,7 @@ func TestBatchCancelledAndClosed(t *testing.T) {
 	c := dialNS(t, ns)
 	var b Batch
 	for i := range 100 {
-		if err := b.Create(Creation{Event: entryOf(nth(i))}); err != nil {
+		if err := b.Create(flow.Creation{Event: entryOf(nth(i))}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,7 +158,7 @@ func TestBatchUnanswered(t *testing.T) {
 	c := dialNS(t, ns)
 	var b Batch
 	for i := range 3 {
-		if err := b.Create(Creation{Event: entryOf(nth(i))}); err != nil {
+		if err := b.Create(flow.Creation{Event: entryOf(nth(i))}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,7 +190,7 @@ func (d deaf) next() ([]datagram, error) {
 
 func TestBatchLimit(t *testing.T) {
 	var b Batch
-	k := Key{Tuple: nth(1)}
+	k := flow.Key{Tuple: nth(1)}
 	for range BatchLimit {
 		if err := b.Delete(k); err != nil {
 			t.Fatal(err)
@@ -206,10 +206,10 @@ func TestBatchCut(t *testing.T) {
 	var b Batch
 	for i := range 1000 {
 		if i%3 == 0 {
-			_ = b.Delete(Key{})
+			_ = b.Delete(flow.Key{})
 			continue
 		}
-		if err := b.Create(Creation{Event: entryOf(nth(i))}); err != nil {
+		if err := b.Create(flow.Creation{Event: entryOf(nth(i))}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,9 +235,9 @@ func TestDeleteMany(t *testing.T) {
 	c := dialNS(t, ours)
 	start := time.Now()
 	var batch Batch
-	_, err := c.Dump(t.Context(), flow.TableConntrack, DumpOptions{}, func(b *flow.Batch) error {
+	_, err := c.Dump(t.Context(), flow.TableConntrack, flow.DumpOptions{}, func(b *flow.Batch) error {
 		for i := range b.Events() {
-			if err := batch.Delete(KeyOf(&b.Events()[i])); err != nil {
+			if err := batch.Delete(flow.KeyOf(&b.Events()[i])); err != nil {
 				return err
 			}
 		}

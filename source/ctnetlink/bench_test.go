@@ -200,7 +200,7 @@ func BenchmarkDump(b *testing.B) {
 	churn(b, testnet.Churn{NS: ns, Entries: entries, Keep: true})
 	b.ReportAllocs()
 	for b.Loop() {
-		if n, err := c.Dump(b.Context(), flow.TableConntrack, DumpOptions{}, func(*flow.Batch) error { return nil }); err != nil || n != entries {
+		if n, err := c.Dump(b.Context(), flow.TableConntrack, flow.DumpOptions{}, func(*flow.Batch) error { return nil }); err != nil || n != entries {
 			b.Fatal(n, err)
 		}
 	}

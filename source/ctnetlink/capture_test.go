@@ -126,7 +126,7 @@ func saveDump(t *testing.T, scene string, ns *testnet.Namespace) {
 	t.Helper()
 	c := dialNS(t, ns)
 	for _, table := range []flow.Table{flow.TableConntrack, flow.TableExpect} {
-		q, err := (&DumpOptions{}).request(table)
+		q, err := (&dumpOptions{}).request(table)
 		if err == nil {
 			err = errors.Join(c.sock.send(q), c.sock.fill(t.Context(), q))
 		}

@@ -30,7 +30,7 @@ func dialNS(tb testing.TB, ns *testnet.Namespace) *Conn {
 }
 
 // rows dumps a table and describes its rows by their original tuples.
-func rows(tb testing.TB, c *Conn, table flow.Table, o DumpOptions) map[string]string {
+func rows(tb testing.TB, c *Conn, table flow.Table, o flow.DumpOptions) map[string]string {
 	tb.Helper()
 	out := map[string]string{}
 	n, err := c.Dump(tb.Context(), table, o, func(b *flow.Batch) error {
@@ -85,9 +85,9 @@ func TestGetAndDelete(t *testing.T) {
 	v4, v6 := tupleOf(17, "10.0.0.1", "10.0.0.2", 1000, 53), tupleOf(17, "2001:db8::1", "2001:db8::2", 1000, 53)
 	back := tupleOf(17, "10.0.0.2", "10.0.0.1", 53, 1000)
 	for _, k := range []struct {
-		key  Key
+		key  flow.Key
 		mark uint32
-	}{{Key{Tuple: v4}, 7}, {Key{Tuple: v4, Zone: 5}, 8}, {Key{Tuple: back, Reply: true}, 7}, {Key{Tuple: v6}, 9}} {
+	}{{flow.Key{Tuple: v4}, 7}, {flow.Key{Tuple: v4, Zone: 5}, 8}, {flow.Key{Tuple: back, Reply: true}, 7}, {flow.Key{Tuple: v6}, 9}} {
 		b := flow.NewBatch(1)
 		if err := c.Get(t.Context(), k.key, b); err != nil || b.Len() != 1 {
 			t.Fatalf("%+v: %v", k.key, err)
@@ -97,18 +97,18 @@ func TestGetAndDelete(t *testing.T) {
 			t.Errorf("%+v: %s", k.key, describe(e))
 		}
 		wrong := e.ID + 1
-		if err := c.Delete(t.Context(), Key{Tuple: k.key.Tuple, Reply: k.key.Reply, Zone: k.key.Zone, ID: &wrong}); !errors.Is(err, unix.ENOENT) {
+		if err := c.Delete(t.Context(), flow.Key{Tuple: k.key.Tuple, Reply: k.key.Reply, Zone: k.key.Zone, ID: &wrong}); !errors.Is(err, unix.ENOENT) {
 			t.Errorf("delete under another id: %v", err)
 		}
 	}
-	if err := c.Delete(t.Context(), Key{Tuple: v4}); err != nil {
+	if err := c.Delete(t.Context(), flow.Key{Tuple: v4}); err != nil {
 		t.Fatal(err)
 	}
-	if left := rows(t, c, flow.TableConntrack, DumpOptions{}); len(left) != 2 {
+	if left := rows(t, c, flow.TableConntrack, flow.DumpOptions{}); len(left) != 2 {
 		t.Errorf("left: %v", left)
 	}
 	for name, err := range map[string]error{
-		"get": c.Get(t.Context(), Key{Tuple: v4}, flow.NewBatch(1)), "delete": c.Delete(t.Context(), Key{Tuple: v4}),
+		"get": c.Get(t.Context(), flow.Key{Tuple: v4}, flow.NewBatch(1)), "delete": c.Delete(t.Context(), flow.Key{Tuple: v4}),
 	} {
 		var e *Error
 		if !errors.Is(err, unix.ENOENT) || !errors.As(err, &e) || e.Op != name {
@@ -124,7 +124,7 @@ func TestKeyRefused(t *testing.T) {
 	c := dialNS(t, ns)
 	churn(t, testnet.Churn{NS: ns, Entries: 10, Keep: true})
 	whole := tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)
-	for _, k := range []Key{
+	for _, k := range []flow.Key{
 		{},
 		{Tuple: flow.Tuple{Has: flow.HasAddrs | flow.HasProto}},
 		{Tuple: flow.Tuple{Has: flow.HasProto | flow.HasPorts, Family: flow.IPv4}},
@@ -138,7 +138,7 @@ func TestKeyRefused(t *testing.T) {
 			t.Errorf("get %+v: %v", k, err)
 		}
 	}
-	if err := c.Get(t.Context(), Key{Tuple: whole}, flow.NewBatch(0)); err == nil {
+	if err := c.Get(t.Context(), flow.Key{Tuple: whole}, flow.NewBatch(0)); err == nil {
 		t.Error("a full batch was accepted")
 	}
 	if n := ns.ConntrackCount(t); n != 10 {
@@ -174,7 +174,7 @@ func TestConcurrentRequests(t *testing.T) {
 					t.Errorf("%+v: %v", fill, err)
 				}
 			}
-			if n, err := c.Dump(t.Context(), flow.TableConntrack, DumpOptions{}, func(*flow.Batch) error { return nil }); n != 500 || err != nil {
+			if n, err := c.Dump(t.Context(), flow.TableConntrack, flow.DumpOptions{}, func(*flow.Batch) error { return nil }); n != 500 || err != nil {
 				t.Errorf("%d rows: %v", n, err)
 			}
 		})
@@ -190,7 +190,7 @@ func TestConnClosed(t *testing.T) {
 	if _, err := c.Stats(t.Context()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Stats: %v", err)
 	}
-	if _, err := c.Dump(t.Context(), flow.TableConntrack, DumpOptions{}, nil); !errors.Is(err, os.ErrClosed) {
+	if _, err := c.Dump(t.Context(), flow.TableConntrack, flow.DumpOptions{}, nil); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Dump: %v", err)
 	}
 	if err := c.Close(); !errors.Is(err, os.ErrClosed) {
@@ -220,10 +220,10 @@ func TestCancelledBefore(t *testing.T) {
 	ns.Conntrack(t, "-I", "-p", "udp", "--timeout", "100", "--sport", "1", "--dport", "2", "-s", "10.0.0.1", "-d", "10.0.0.2")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := c.Delete(ctx, Key{Tuple: tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)}); !errors.Is(err, context.Canceled) {
+	if err := c.Delete(ctx, flow.Key{Tuple: tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("delete: %v", err)
 	}
-	if n, err := c.Dump(ctx, flow.TableConntrack, DumpOptions{}, nil); !errors.Is(err, context.Canceled) || n != 0 {
+	if n, err := c.Dump(ctx, flow.TableConntrack, flow.DumpOptions{}, nil); !errors.Is(err, context.Canceled) || n != 0 {
 		t.Errorf("dump: %d rows, %v", n, err)
 	}
 	if n := ns.ConntrackCount(t); n != 1 {

@@ -19,38 +19,41 @@ func TestCreateRefusedByUs(t *testing.T) {
 	udp := tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)
 	for name, x := range map[string]struct {
 		want   error
-		change func(*Creation)
+		change func(*flow.Creation)
 	}{
-		"no reply":       {errBothTuples, func(n *Creation) { n.Event.Has &^= flow.HasReply }},
-		"no original":    {errBothTuples, func(n *Creation) { n.Event.Has &^= flow.HasOrig }},
-		"two protocols":  {errBothTuples, func(n *Creation) { n.Event.Reply.Proto = 6 }},
-		"two families":   {errBothTuples, func(n *Creation) { n.Event.Reply = tupleOf(17, "::1", "::2", 2, 1) }},
-		"no timeout":     {errTimeout, func(n *Creation) { n.Event.Has &^= flow.HasTimeout }},
-		"no port":        {errPorts, func(n *Creation) { n.Event.Orig.Has &^= flow.HasSrcPort }},
-		"no reply port":  {errPorts, func(n *Creation) { n.Event.Reply.Has &^= flow.HasSrcPort }},
-		"no ICMP":        {errICMP, func(n *Creation) { n.Event.Orig.Proto, n.Event.Reply.Proto = 1, 1 }},
-		"no source":      {errKey, func(n *Creation) { n.Event.Orig.Has &^= flow.HasSrc }},
-		"unknown family": {errKey, func(n *Creation) { n.Event.Orig.Family, n.Event.Reply.Family = 7, 7 }},
-		"master of IPv6": {errMaster, func(n *Creation) {
+		"no reply":       {errBothTuples, func(n *flow.Creation) { n.Event.Has &^= flow.HasReply }},
+		"no original":    {errBothTuples, func(n *flow.Creation) { n.Event.Has &^= flow.HasOrig }},
+		"two protocols":  {errBothTuples, func(n *flow.Creation) { n.Event.Reply.Proto = 6 }},
+		"two families":   {errBothTuples, func(n *flow.Creation) { n.Event.Reply = tupleOf(17, "::1", "::2", 2, 1) }},
+		"no timeout":     {errTimeout, func(n *flow.Creation) { n.Event.Has &^= flow.HasTimeout }},
+		"no port":        {errPorts, func(n *flow.Creation) { n.Event.Orig.Has &^= flow.HasSrcPort }},
+		"no reply port":  {errPorts, func(n *flow.Creation) { n.Event.Reply.Has &^= flow.HasSrcPort }},
+		"no ICMP":        {errICMP, func(n *flow.Creation) { n.Event.Orig.Proto, n.Event.Reply.Proto = 1, 1 }},
+		"no source":      {errKey, func(n *flow.Creation) { n.Event.Orig.Has &^= flow.HasSrc }},
+		"unknown family": {errKey, func(n *flow.Creation) { n.Event.Orig.Family, n.Event.Reply.Family = 7, 7 }},
+		"master of IPv6": {errMaster, func(n *flow.Creation) {
 			n.Event.Has |= flow.HasMaster
 			n.Event.Extra.Master = tupleOf(17, "::1", "::2", 2, 1)
 		}},
-		"half a master":   {errMaster, func(n *Creation) { n.Event.Has |= flow.HasMaster; n.Event.Extra.Master = flow.Tuple{Family: flow.IPv4} }},
-		"NAT to IPv6":     {errNATFamily, func(n *Creation) { n.SrcNAT = &NATRange{Min: netip.MustParseAddr("::1")} }},
-		"NAT to a mapped": {errNATFamily, func(n *Creation) { n.SrcNAT = &NATRange{Min: netip.MustParseAddr("::ffff:10.0.0.1")} }},
-		"NAT to nothing":  {errNATEmpty, func(n *Creation) { n.DstNAT = &NATRange{} }},
-		"NAT backwards": {errNATRange, func(n *Creation) {
-			n.DstNAT = &NATRange{Min: netip.MustParseAddr("10.0.0.9"), Max: netip.MustParseAddr("10.0.0.8")}
+		"half a master": {errMaster, func(n *flow.Creation) {
+			n.Event.Has |= flow.HasMaster
+			n.Event.Extra.Master = flow.Tuple{Family: flow.IPv4}
 		}},
-		"NAT's ports":      {errNATRange, func(n *Creation) { n.DstNAT = &NATRange{MinPort: 9, MaxPort: 8} }},
-		"NAT up to a port": {errNATRange, func(n *Creation) { n.DstNAT = &NATRange{Min: netip.MustParseAddr("10.0.0.9"), MaxPort: 8} }},
-		"two zones": {errZones, func(n *Creation) {
+		"NAT to IPv6":     {errNATFamily, func(n *flow.Creation) { n.SrcNAT = &flow.NATRange{Min: netip.MustParseAddr("::1")} }},
+		"NAT to a mapped": {errNATFamily, func(n *flow.Creation) { n.SrcNAT = &flow.NATRange{Min: netip.MustParseAddr("::ffff:10.0.0.1")} }},
+		"NAT to nothing":  {errNATEmpty, func(n *flow.Creation) { n.DstNAT = &flow.NATRange{} }},
+		"NAT backwards": {errNATRange, func(n *flow.Creation) {
+			n.DstNAT = &flow.NATRange{Min: netip.MustParseAddr("10.0.0.9"), Max: netip.MustParseAddr("10.0.0.8")}
+		}},
+		"NAT's ports":      {errNATRange, func(n *flow.Creation) { n.DstNAT = &flow.NATRange{MinPort: 9, MaxPort: 8} }},
+		"NAT up to a port": {errNATRange, func(n *flow.Creation) { n.DstNAT = &flow.NATRange{Min: netip.MustParseAddr("10.0.0.9"), MaxPort: 8} }},
+		"two zones": {errZones, func(n *flow.Creation) {
 			n.Event.Has |= flow.HasZone
 			n.Event.Zone, n.Event.Orig.Zone = 3, 4
 			n.Event.Orig.Has |= flow.HasTupleZone
 		}},
 	} {
-		n := Creation{Event: entryOf(udp)}
+		n := flow.Creation{Event: entryOf(udp)}
 		x.change(&n)
 		var e *Error
 		if err := c.Create(t.Context(), n); !errors.Is(err, x.want) || !errors.As(err, &e) || e.Op != "create" {
@@ -82,7 +85,7 @@ func TestCreateRefusedByKernel(t *testing.T) {
 	} {
 		e := entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2))
 		x.change(e)
-		if err := c.Create(t.Context(), Creation{Event: e}); !errors.Is(err, x.want) {
+		if err := c.Create(t.Context(), flow.Creation{Event: e}); !errors.Is(err, x.want) {
 			t.Errorf("%s: %v, expected %v", name, err, x.want)
 		}
 	}
@@ -98,29 +101,29 @@ func TestCreateReplace(t *testing.T) {
 	k := made(t, c, e)
 	e.Has |= flow.HasMark
 	e.Mark, e.Timeout = 77, 1000
-	if err := c.Create(t.Context(), Creation{Event: e}); !errors.Is(err, unix.EEXIST) {
+	if err := c.Create(t.Context(), flow.Creation{Event: e}); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("%v", err)
 	}
 	if r := look(t, c, k); r.Mark != 0 || r.Timeout > 600 {
 		t.Errorf("a refused creation changed it: %s", describe(r))
 	}
-	if err := c.Create(t.Context(), Creation{Event: e, Replace: true}); err != nil {
+	if err := c.Create(t.Context(), flow.Creation{Event: e, Replace: true}); err != nil {
 		t.Fatal(err)
 	}
 	if r := look(t, c, k); r.Mark != 77 || r.Timeout < 900 {
 		t.Errorf("it was not updated: %s", describe(r))
 	}
-	nat := &NATRange{Min: netip.MustParseAddr("10.9.9.9")}
-	if err := c.Create(t.Context(), Creation{Event: e, Replace: true, SrcNAT: nat}); !errors.Is(err, unix.ENOTSUP) {
+	nat := &flow.NATRange{Min: netip.MustParseAddr("10.9.9.9")}
+	if err := c.Create(t.Context(), flow.Creation{Event: e, Replace: true, SrcNAT: nat}); !errors.Is(err, unix.ENOTSUP) {
 		t.Errorf("NAT of what exists: %v", err)
 	}
 	e.Has |= flow.HasMaster
 	e.Extra.Master = e.Orig
-	if err := c.Create(t.Context(), Creation{Event: e, Replace: true}); !errors.Is(err, unix.ENOTSUP) {
+	if err := c.Create(t.Context(), flow.Creation{Event: e, Replace: true}); !errors.Is(err, unix.ENOTSUP) {
 		t.Errorf("master of what exists: %v", err)
 	}
 	fresh := entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 3, 4))
-	if err := c.Create(t.Context(), Creation{Event: fresh, Replace: true}); err != nil {
+	if err := c.Create(t.Context(), flow.Creation{Event: fresh, Replace: true}); err != nil {
 		t.Errorf("nothing to replace: %v", err)
 	}
 	count(t, ns, 2)
@@ -155,10 +158,10 @@ func TestCreateZones(t *testing.T) {
 			t.Errorf("%q is not there once: %s", zone, lines)
 		}
 	}
-	if err := c.Delete(t.Context(), Key{Tuple: orig.Orig}); err != nil {
+	if err := c.Delete(t.Context(), flow.Key{Tuple: orig.Orig}); err != nil {
 		t.Errorf("delete in a zone of one direction: %v", err)
 	}
-	if err := c.Delete(t.Context(), Key{Tuple: reply.Reply, Reply: true}); err != nil {
+	if err := c.Delete(t.Context(), flow.Key{Tuple: reply.Reply, Reply: true}); err != nil {
 		t.Errorf("delete by a reply in a zone: %v", err)
 	}
 	count(t, ns, 2)
@@ -169,14 +172,14 @@ func TestCreateZones(t *testing.T) {
 func TestCreateNATPorts(t *testing.T) {
 	ns := testnet.New(t)
 	c := dialNS(t, ns)
-	nat := &NATRange{Min: netip.MustParseAddr("192.0.2.1"), MinPort: 2000, MaxPort: 2003}
+	nat := &flow.NATRange{Min: netip.MustParseAddr("192.0.2.1"), MinPort: 2000, MaxPort: 2003}
 	seen := map[uint16]bool{}
 	for i := range uint16(4) {
 		e := entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 100+i, 53))
-		if err := c.Create(t.Context(), Creation{Event: e, SrcNAT: nat}); err != nil {
+		if err := c.Create(t.Context(), flow.Creation{Event: e, SrcNAT: nat}); err != nil {
 			t.Fatal(err)
 		}
-		r := look(t, c, Key{Tuple: e.Orig})
+		r := look(t, c, flow.Key{Tuple: e.Orig})
 		if r.Reply.DstAddr() != nat.Min || r.Reply.DstPort < 2000 || r.Reply.DstPort > 2003 || r.Status&flow.StatusSrcNAT == 0 {
 			t.Errorf("%s", describe(r))
 		}
@@ -186,7 +189,7 @@ func TestCreateNATPorts(t *testing.T) {
 		t.Errorf("ports %v", seen)
 	}
 	e := entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 200, 53))
-	if err := c.Create(t.Context(), Creation{Event: e, SrcNAT: nat}); err == nil {
+	if err := c.Create(t.Context(), flow.Creation{Event: e, SrcNAT: nat}); err == nil {
 		t.Error("a port was given twice")
 	}
 	count(t, ns, 4)
@@ -209,13 +212,13 @@ func TestCreateMaster(t *testing.T) {
 	if r.Status&flow.StatusExpected == 0 || !r.Got(flow.HasMaster) || !r.Extra.Master.Equal(&master.Orig) {
 		t.Errorf("%s", describe(r))
 	}
-	if err := c.Update(t.Context(), k, Update{Helper: ptr("")}); err != nil {
+	if err := c.Update(t.Context(), k, flow.Update{Helper: ptr("")}); err != nil {
 		t.Fatal(err)
 	}
 	if r := look(t, c, k); r.Got(flow.HasHelper) {
 		t.Errorf("the helper is left: %s", describe(r))
 	}
-	if err := c.Update(t.Context(), Key{Tuple: child.Orig}, Update{Helper: ptr("ftp")}); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTSUP) {
+	if err := c.Update(t.Context(), flow.Key{Tuple: child.Orig}, flow.Update{Helper: ptr("ftp")}); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTSUP) {
 		t.Errorf("a helper for a related entry: %v", err)
 	}
 }
@@ -239,7 +242,7 @@ func TestCreateLabels(t *testing.T) {
 		if r.Got(flow.HasLabels) != used || used && r.Labels != e.Labels {
 			t.Errorf("used %v: %s", used, describe(r))
 		}
-		err := c.Update(t.Context(), k, Update{Labels: &MaskedLabels{Value: [16]byte{1: 4}, Mask: [16]byte{0: 2, 1: 4}}})
+		err := c.Update(t.Context(), k, flow.Update{Labels: &flow.MaskedLabels{Value: [16]byte{1: 4}, Mask: [16]byte{0: 2, 1: 4}}})
 		if !used {
 			if !errors.Is(err, unix.ENOSPC) {
 				t.Errorf("labels of an entry that has no room: %v", err)
@@ -259,11 +262,11 @@ func TestSecMarkIgnored(t *testing.T) {
 	c := dialNS(t, testnet.New(t))
 	k := made(t, c, entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)))
 	before := describe(look(t, c, k))
-	q, err := k.request("update", msgCtNew)
+	q, err := (*entryKey)(&k).request("update", msgCtNew)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.attrs = func(w *writer) { k.write(w); w.put32(ctaSecMark, 9) }
+	q.attrs = func(w *writer) { (*entryKey)(&k).write(w); w.put32(ctaSecMark, 9) }
 	if err := c.do(t.Context(), q, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -18,25 +18,6 @@ const dumpSlots = 256
 // its end.
 var ErrInterrupted = errors.New("the table changed while it was dumped")
 
-// DumpOptions narrows a dump or gives it an effect. The kernel's filters are
-// help, not proof: a kernel that predates one ignores it silently, so whoever
-// filters looks at the rows again. There is none for addresses, because the
-// kernel's (CTA_FILTER) is inverted for IPv6.
-type DumpOptions struct {
-	Family flow.Family // 0 is both
-
-	Zero        bool // set the counters to zero as they are read (GET_CTRZERO); conntrack only
-	Dying       bool // entries whose DESTROY event awaits delivery; conntrack only
-	Unconfirmed bool // entries whose first packet is under way; empty since Linux 5.19; conntrack only
-
-	Mark   *Masked // CTA_MARK and CTA_MARK_MASK
-	Status *Masked // CTA_STATUS and CTA_STATUS_MASK
-	Zone   *uint16 // CTA_ZONE; 0 is the default zone only
-}
-
-// Masked is a value of which the bits in Mask count.
-type Masked struct{ Value, Mask uint32 }
-
 // Dump reads a table and calls fn with batches of its rows (TypeDump) as they
 // come; the table is never held in memory. A batch is fn's until fn returns.
 // Count is the number of rows handed to fn, also with an error. A dump is no
@@ -44,8 +25,8 @@ type Masked struct{ Value, Mask uint32 }
 // without an ErrInterrupted. ctx ends it between reads.
 //
 // A zeroing dump that ends with an error has set some counters to zero.
-func (c *Conn) Dump(ctx context.Context, table flow.Table, o DumpOptions, fn func(*flow.Batch) error) (count uint64, err error) {
-	q, err := o.request(table)
+func (c *Conn) Dump(ctx context.Context, table flow.Table, o flow.DumpOptions, fn func(*flow.Batch) error) (count uint64, err error) {
+	q, err := (*dumpOptions)(&o).request(table)
 	if err != nil {
 		return 0, err
 	}
@@ -140,14 +121,17 @@ func (d *dump) end(q *request, err error) error {
 }
 
 // request turns the options into a message.
-func (o *DumpOptions) request(table flow.Table) (*request, error) {
+// dumpOptions writes what narrows a dump.
+type dumpOptions flow.DumpOptions
+
+func (o *dumpOptions) request(table flow.Table) (*request, error) {
 	q := &request{op: "dump", subject: table.String(), flags: unix.NLM_F_DUMP, family: byte(o.Family), attrs: o.filter}
 	switch table {
 	case flow.TableConntrack:
 		q.subsystem, q.operation = unix.NFNL_SUBSYS_CTNETLINK, o.operation()
 	case flow.TableExpect:
 		q.subsystem, q.operation = unix.NFNL_SUBSYS_CTNETLINK_EXP, msgExpGet
-		if *o != (DumpOptions{Family: o.Family}) {
+		if *o != (dumpOptions{Family: o.Family}) {
 			return nil, q.fail(errors.New("the expect table has no option but the family"))
 		}
 	default:
@@ -161,7 +145,7 @@ func (o *DumpOptions) request(table flow.Table) (*request, error) {
 
 // operation is the message that asks for the dump, or 0 if the options
 // contradict one another.
-func (o *DumpOptions) operation() uint16 {
+func (o *dumpOptions) operation() uint16 {
 	switch [3]bool{o.Zero, o.Dying, o.Unconfirmed} {
 	case [3]bool{}:
 		return msgCtGet
@@ -175,7 +159,7 @@ func (o *DumpOptions) operation() uint16 {
 	return 0
 }
 
-func (o *DumpOptions) filter(w *writer) {
+func (o *dumpOptions) filter(w *writer) {
 	if o.Mark != nil {
 		w.put32(ctaMark, o.Mark.Value)
 		w.put32(ctaMarkMask, o.Mark.Mask)

@@ -15,7 +15,7 @@ import (
 func TestDump(t *testing.T) {
 	ns := testnet.New(t)
 	c := dialNS(t, ns)
-	if got := rows(t, c, flow.TableConntrack, DumpOptions{}); len(got) != 0 {
+	if got := rows(t, c, flow.TableConntrack, flow.DumpOptions{}); len(got) != 0 {
 		t.Errorf("an empty table has %d rows", len(got))
 	}
 	churn(t, testnet.Churn{NS: ns, Entries: 600, Keep: true, Mark: 0x15})
@@ -23,20 +23,20 @@ func TestDump(t *testing.T) {
 	zone, none := uint16(3), uint16(0)
 	for _, d := range []struct {
 		name string
-		o    DumpOptions
+		o    flow.DumpOptions
 		want int
 	}{
-		{"all", DumpOptions{}, 1000},
-		{"ipv4", DumpOptions{Family: flow.IPv4}, 500},
-		{"ipv6", DumpOptions{Family: flow.IPv6}, 500},
-		{"mark", DumpOptions{Mark: &Masked{0x25, 0xffffffff}}, 400},
-		{"mark's low bits", DumpOptions{Mark: &Masked{0x05, 0x0f}}, 1000},
-		{"zone", DumpOptions{Zone: &zone}, 400},
-		{"default zone", DumpOptions{Zone: &none}, 600},
-		{"assured", DumpOptions{Status: &Masked{flow.StatusAssured, flow.StatusAssured}}, 1000},
-		{"unreplied", DumpOptions{Status: &Masked{0, flow.StatusSeenReply}}, 0},
-		{"dying", DumpOptions{Dying: true}, 0},
-		{"unconfirmed", DumpOptions{Unconfirmed: true}, 0},
+		{"all", flow.DumpOptions{}, 1000},
+		{"ipv4", flow.DumpOptions{Family: flow.IPv4}, 500},
+		{"ipv6", flow.DumpOptions{Family: flow.IPv6}, 500},
+		{"mark", flow.DumpOptions{Mark: &flow.Masked{Value: 0x25, Mask: 0xffffffff}}, 400},
+		{"mark's low bits", flow.DumpOptions{Mark: &flow.Masked{Value: 0x05, Mask: 0x0f}}, 1000},
+		{"zone", flow.DumpOptions{Zone: &zone}, 400},
+		{"default zone", flow.DumpOptions{Zone: &none}, 600},
+		{"assured", flow.DumpOptions{Status: &flow.Masked{Value: flow.StatusAssured, Mask: flow.StatusAssured}}, 1000},
+		{"unreplied", flow.DumpOptions{Status: &flow.Masked{Value: 0, Mask: flow.StatusSeenReply}}, 0},
+		{"dying", flow.DumpOptions{Dying: true}, 0},
+		{"unconfirmed", flow.DumpOptions{Unconfirmed: true}, 0},
 	} {
 		if got := rows(t, c, flow.TableConntrack, d.o); len(got) != d.want {
 			t.Errorf("%s: %d rows, want %d", d.name, len(got), d.want)
@@ -52,11 +52,11 @@ func TestDumpRefused(t *testing.T) {
 	fn := func(*flow.Batch) error { return nil }
 	for _, d := range []struct {
 		table flow.Table
-		o     DumpOptions
+		o     flow.DumpOptions
 	}{
-		{flow.TableExpect, DumpOptions{Zero: true}},
-		{flow.TableConntrack, DumpOptions{Zero: true, Dying: true}},
-		{flow.TableUnspecified, DumpOptions{}},
+		{flow.TableExpect, flow.DumpOptions{Zero: true}},
+		{flow.TableConntrack, flow.DumpOptions{Zero: true, Dying: true}},
+		{flow.TableUnspecified, flow.DumpOptions{}},
 	} {
 		if _, err := c.Dump(t.Context(), d.table, d.o, fn); err == nil {
 			t.Errorf("%v %+v was accepted", d.table, d.o)
@@ -74,7 +74,7 @@ func TestDumpExpect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := rows(t, dialNS(t, ns), flow.TableExpect, DumpOptions{})
+	got := rows(t, dialNS(t, ns), flow.TableExpect, flow.DumpOptions{})
 	if want := len(ns.Conntrack(t, "-L", "expect")); len(got) != made || want != made {
 		t.Errorf("%d rows, conntrack says %d, made %d", len(got), want, made)
 	}
@@ -87,7 +87,7 @@ func TestZero(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := dialNS(t, ns)
-	packets := func(o DumpOptions) (sum uint64) {
+	packets := func(o flow.DumpOptions) (sum uint64) {
 		_, err := c.Dump(t.Context(), flow.TableConntrack, o, func(b *flow.Batch) error {
 			for i := range b.Events() {
 				e := &b.Events()[i]
@@ -103,7 +103,7 @@ func TestZero(t *testing.T) {
 		}
 		return sum
 	}
-	if a, b, z := packets(DumpOptions{}), packets(DumpOptions{Zero: true}), packets(DumpOptions{}); a != 10 || b != 10 || z != 0 {
+	if a, b, z := packets(flow.DumpOptions{}), packets(flow.DumpOptions{Zero: true}), packets(flow.DumpOptions{}); a != 10 || b != 10 || z != 0 {
 		t.Errorf("before %d, zeroing %d, after %d", a, b, z)
 	}
 }
@@ -115,16 +115,16 @@ func TestDumpEndsEarly(t *testing.T) {
 	ns := testnet.New(t)
 	c := dialNS(t, ns)
 	churn(t, testnet.Churn{NS: ns, Entries: 2000, Keep: true})
-	n, err := c.Dump(t.Context(), flow.TableConntrack, DumpOptions{}, func(*flow.Batch) error { return errEnough })
+	n, err := c.Dump(t.Context(), flow.TableConntrack, flow.DumpOptions{}, func(*flow.Batch) error { return errEnough })
 	if !errors.Is(err, errEnough) || n != 0 {
 		t.Errorf("refused: %d rows, %v", n, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	n, err = c.Dump(ctx, flow.TableConntrack, DumpOptions{}, func(b *flow.Batch) error { cancel(); return nil })
+	n, err = c.Dump(ctx, flow.TableConntrack, flow.DumpOptions{}, func(b *flow.Batch) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) || n == 0 || n == 2000 {
 		t.Errorf("cancelled: %d rows, %v", n, err)
 	}
-	if got := rows(t, c, flow.TableConntrack, DumpOptions{}); len(got) != 2000 {
+	if got := rows(t, c, flow.TableConntrack, flow.DumpOptions{}); len(got) != 2000 {
 		t.Errorf("then %d rows", len(got))
 	}
 }
@@ -142,7 +142,7 @@ func TestDumpIsFlat(t *testing.T) {
 	var before, after runtime.MemStats
 	bytes := func(fn func(*flow.Batch) error) uint64 {
 		runtime.ReadMemStats(&before)
-		n, err := c.Dump(t.Context(), flow.TableConntrack, DumpOptions{}, fn)
+		n, err := c.Dump(t.Context(), flow.TableConntrack, flow.DumpOptions{}, fn)
 		runtime.ReadMemStats(&after)
 		if err != nil || n != entries {
 			t.Fatalf("%d rows: %v", n, err)

@@ -9,34 +9,15 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// Key names an entry of the conntrack table: a tuple in full, and the zone.
-type Key struct {
-	Tuple flow.Tuple
-	Reply bool    // Tuple is the reply direction
-	Zone  uint16  // 0 is the default zone
-	ID    *uint32 // CTA_ID that the entry must have too; nil is any
-}
-
-// KeyOf is the key of an entry that was read: its original tuple, zone and id,
-// as far as they are present. It holds nothing of e.
-func KeyOf(e *flow.Event) Key {
-	k := Key{Tuple: e.Orig}
-	if e.Got(flow.HasZone) {
-		k.Zone = e.Zone
-	}
-	if e.Got(flow.HasID) {
-		id := e.ID
-		k.ID = &id
-	}
-	return k
-}
+// entryKey writes a key.
+type entryKey flow.Key
 
 // errKey is why a key was refused. A DELETE without a tuple would empty the
 // whole table, and half a tuple names something else than it seems to.
 var errKey = errors.New("key: expected both addresses, of one family, and the protocol")
 
 // check refuses a key that the kernel would misread.
-func (k *Key) check() error {
+func (k *entryKey) check() error {
 	if !k.Tuple.Got(flow.HasAddrs | flow.HasProto) {
 		return errKey
 	}
@@ -46,7 +27,7 @@ func (k *Key) check() error {
 	return nil
 }
 
-func (k *Key) write(w *writer) {
+func (k *entryKey) write(w *writer) {
 	kind := uint16(ctaTupleOrig)
 	if k.Reply {
 		kind = ctaTupleReply
@@ -61,7 +42,7 @@ func (k *Key) write(w *writer) {
 }
 
 // request makes a request about the entry.
-func (k *Key) request(op string, operation uint16) (*request, error) {
+func (k *entryKey) request(op string, operation uint16) (*request, error) {
 	q := &request{
 		op: op, subject: "conntrack entry", subsystem: unix.NFNL_SUBSYS_CTNETLINK, operation: operation,
 		family: byte(k.Tuple.Family), attrs: k.write,
@@ -74,8 +55,8 @@ func (k *Key) request(op string, operation uint16) (*request, error) {
 
 // Get reads one entry into the next slot of b (TypeDump), which must have one.
 // The error is unix.ENOENT when there is no such entry.
-func (c *Conn) Get(ctx context.Context, k Key, b *flow.Batch) error {
-	q, err := k.request("get", msgCtGet)
+func (c *Conn) Get(ctx context.Context, k flow.Key, b *flow.Batch) error {
+	q, err := (*entryKey)(&k).request("get", msgCtGet)
 	if err != nil {
 		return err
 	}
@@ -110,8 +91,8 @@ func (c *Conn) get(ctx context.Context, q *request, table flow.Table, b *flow.Ba
 }
 
 // Delete removes one entry. The error is unix.ENOENT when there is no such entry.
-func (c *Conn) Delete(ctx context.Context, k Key) error {
-	q, err := k.request("delete", msgCtDelete)
+func (c *Conn) Delete(ctx context.Context, k flow.Key) error {
+	q, err := (*entryKey)(&k).request("delete", msgCtDelete)
 	if err != nil {
 		return err
 	}

@@ -35,12 +35,12 @@ func icmpOf(proto uint8, src, dst string, kind uint8, id uint16) flow.Tuple {
 }
 
 // made creates an entry that must be taken, and gives its key.
-func made(tb testing.TB, c *Conn, e *flow.Event) Key {
+func made(tb testing.TB, c *Conn, e *flow.Event) flow.Key {
 	tb.Helper()
-	if err := c.Create(tb.Context(), Creation{Event: e}); err != nil {
+	if err := c.Create(tb.Context(), flow.Creation{Event: e}); err != nil {
 		tb.Fatal(err)
 	}
-	k := Key{Tuple: e.Orig}
+	k := flow.Key{Tuple: e.Orig}
 	if e.Got(flow.HasZone) {
 		k.Zone = e.Zone
 	}
@@ -48,7 +48,7 @@ func made(tb testing.TB, c *Conn, e *flow.Event) Key {
 }
 
 // look reads an entry that must be there.
-func look(tb testing.TB, c *Conn, k Key) *flow.Event {
+func look(tb testing.TB, c *Conn, k flow.Key) *flow.Event {
 	tb.Helper()
 	b := flow.NewBatch(1)
 	if err := c.Get(tb.Context(), k, b); err != nil {
@@ -68,11 +68,11 @@ func count(tb testing.TB, ns *testnet.Namespace, want int) {
 func TestKeyOf(t *testing.T) {
 	e := entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2))
 	e.Zone, e.ID = 7, 8 // left over from another event
-	if k := KeyOf(e); k != (Key{Tuple: e.Orig}) {
+	if k := flow.KeyOf(e); k != (flow.Key{Tuple: e.Orig}) {
 		t.Errorf("%+v", k)
 	}
 	e.Has |= flow.HasZone | flow.HasID
-	k := KeyOf(e)
+	k := flow.KeyOf(e)
 	e.ID = 9
 	if k.Zone != 7 || k.ID == nil || *k.ID != 8 {
 		t.Errorf("%+v", k)

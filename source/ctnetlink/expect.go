@@ -9,15 +9,10 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// ExpectKey names an entry of the expect table: the tuple that is expected, in
-// full, and the zone.
-type ExpectKey struct {
-	Tuple flow.Tuple
-	Zone  uint16
-	ID    *uint32 // CTA_EXPECT_ID that the entry must have too; nil is any
-}
+// expectKey writes the key of an expectation.
+type expectKey flow.ExpectKey
 
-func (k *ExpectKey) write(w *writer) {
+func (k *expectKey) write(w *writer) {
 	w.putTuple(ctaExpectTuple, &k.Tuple)
 	if k.Zone != 0 {
 		w.put16(ctaExpectZone, k.Zone)
@@ -29,7 +24,7 @@ func (k *ExpectKey) write(w *writer) {
 
 // request makes a request about the expectation. A DELETE without a tuple would
 // empty the whole table.
-func (k *ExpectKey) request(op string, operation uint16) (*request, error) {
+func (k *expectKey) request(op string, operation uint16) (*request, error) {
 	q := expectRequest(op, operation, k.Tuple.Family, k.write)
 	if err := checkTuple(&k.Tuple); err != nil {
 		return nil, q.fail(err)
@@ -43,8 +38,8 @@ func expectRequest(op string, operation uint16, family flow.Family, attrs func(*
 
 // GetExpect reads one expectation into the next slot of b (TypeDump), which
 // must have one. The error is unix.ENOENT when there is no such expectation.
-func (c *Conn) GetExpect(ctx context.Context, k ExpectKey, b *flow.Batch) error {
-	q, err := k.request("get", msgExpGet)
+func (c *Conn) GetExpect(ctx context.Context, k flow.ExpectKey, b *flow.Batch) error {
+	q, err := (*expectKey)(&k).request("get", msgExpGet)
 	if err != nil {
 		return err
 	}
@@ -53,8 +48,8 @@ func (c *Conn) GetExpect(ctx context.Context, k ExpectKey, b *flow.Batch) error 
 
 // DeleteExpect removes one expectation. The error is unix.ENOENT when there is
 // no such expectation.
-func (c *Conn) DeleteExpect(ctx context.Context, k ExpectKey) error {
-	q, err := k.request("delete", msgExpDelete)
+func (c *Conn) DeleteExpect(ctx context.Context, k flow.ExpectKey) error {
+	q, err := (*expectKey)(&k).request("delete", msgExpDelete)
 	if err != nil {
 		return err
 	}

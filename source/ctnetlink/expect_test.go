@@ -24,7 +24,7 @@ func ftpMasters(t *testing.T, ns *testnet.Namespace, n int) []flow.Expectation {
 
 func expectations(t *testing.T, c *Conn) (list []flow.Expectation) {
 	t.Helper()
-	_, err := c.Dump(t.Context(), flow.TableExpect, DumpOptions{}, func(b *flow.Batch) error {
+	_, err := c.Dump(t.Context(), flow.TableExpect, flow.DumpOptions{}, func(b *flow.Batch) error {
 		for i := range b.Events() {
 			list = append(list, b.Events()[i].Extra.Expect)
 		}
@@ -44,7 +44,7 @@ func TestExpect(t *testing.T) {
 	}
 	c := dialNS(t, ns)
 	old := list[0]
-	k := ExpectKey{Tuple: old.Tuple}
+	k := flow.ExpectKey{Tuple: old.Tuple}
 	b := flow.NewBatch(1)
 	if err := c.GetExpect(t.Context(), k, b); err != nil || !b.Events()[0].Extra.Expect.Master.Equal(&old.Master) || b.Events()[0].Type != flow.TypeDump {
 		t.Fatalf("%v", err)
@@ -52,7 +52,7 @@ func TestExpect(t *testing.T) {
 	if err := c.CreateExpect(t.Context(), &old); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("what exists: %v", err)
 	}
-	for _, wrong := range []ExpectKey{{Tuple: old.Tuple, ID: ptr(old.ID + 1)}, {Tuple: old.Tuple, Zone: 4}, {Tuple: tupleOf(6, "127.0.0.1", "127.0.0.1", 0, 1)}} {
+	for _, wrong := range []flow.ExpectKey{{Tuple: old.Tuple, ID: ptr(old.ID + 1)}, {Tuple: old.Tuple, Zone: 4}, {Tuple: tupleOf(6, "127.0.0.1", "127.0.0.1", 0, 1)}} {
 		b := flow.NewBatch(1)
 		if err := c.GetExpect(t.Context(), wrong, b); !errors.Is(err, unix.ENOENT) || b.Len() != 0 {
 			t.Errorf("get %+v: %v", wrong, err)
@@ -80,7 +80,7 @@ func TestExpect(t *testing.T) {
 		t.Fatalf("make it anew: %v", err)
 	}
 	b.Reset()
-	if err := c.GetExpect(t.Context(), ExpectKey{Tuple: old.Tuple}, b); err != nil {
+	if err := c.GetExpect(t.Context(), flow.ExpectKey{Tuple: old.Tuple}, b); err != nil {
 		t.Fatal(err)
 	}
 	got := &b.Events()[0].Extra.Expect
@@ -117,7 +117,7 @@ func TestExpectRefused(t *testing.T) {
 	ns := quiet(t)
 	list := ftpMasters(t, ns, 1)
 	c := dialNS(t, ns)
-	for _, k := range []ExpectKey{{}, {ID: &list[0].ID}, {Tuple: flow.Tuple{Family: flow.IPv4, Has: flow.HasAddrs | flow.HasProto, Proto: 6}}} {
+	for _, k := range []flow.ExpectKey{{}, {ID: &list[0].ID}, {Tuple: flow.Tuple{Family: flow.IPv4, Has: flow.HasAddrs | flow.HasProto, Proto: 6}}} {
 		if err := c.DeleteExpect(t.Context(), k); err == nil {
 			t.Errorf("delete %+v was sent", k)
 		}
@@ -158,7 +158,7 @@ func TestExpectRefused(t *testing.T) {
 	if err := c.UpdateExpect(t.Context(), &gone, 1); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("update of what is not there: %v", err)
 	}
-	if err := c.GetExpect(t.Context(), ExpectKey{Tuple: list[0].Tuple}, flow.NewBatch(0)); !errors.Is(err, errFull) {
+	if err := c.GetExpect(t.Context(), flow.ExpectKey{Tuple: list[0].Tuple}, flow.NewBatch(0)); !errors.Is(err, errFull) {
 		t.Errorf("a full batch: %v", err)
 	}
 }

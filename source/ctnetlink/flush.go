@@ -9,17 +9,6 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// FlushOptions narrows a flush of the conntrack table; the zero value empties
-// it. An entry must match all that is given.
-//
-// There is none for addresses: the kernel's (CTA_FILTER) is inverted for IPv6,
-// so a flush by it removes all the others.
-type FlushOptions struct {
-	Family flow.Family // 0 is both; a kernel from before nfgenmsg.version counted (the 4.x years) removes both whatever it is
-	Mark   *Masked     // entries of which mark & Mask is Value; Mask must not be 0
-	Zone   *uint16     // 0 is the default zone only
-}
-
 var (
 	errFamilyFlush = errors.New("family: expected IPv4, IPv6 or none")
 	errMarkFlush   = errors.New("mark: expected a mask that selects something, and no bit of the value outside of it")
@@ -31,15 +20,16 @@ var (
 // A kernel passes over a filter that it is too old for, and then a narrow flush
 // empties the table. So each filter is tried with a dump first, and the error
 // is unix.EOPNOTSUPP, with nothing removed, where it has no effect.
-func (c *Conn) Flush(ctx context.Context, o FlushOptions) error {
+func (c *Conn) Flush(ctx context.Context, o flow.FlushOptions) error {
+	f := (*flushOptions)(&o)
 	q := &request{
 		op: "flush", subject: "conntrack", subsystem: unix.NFNL_SUBSYS_CTNETLINK, operation: msgCtDelete,
-		family: byte(o.Family), attrs: o.write,
+		family: byte(o.Family), attrs: f.write,
 	}
-	if err := o.check(); err != nil {
+	if err := f.check(); err != nil {
 		return q.fail(err)
 	}
-	for _, probe := range o.probes() {
+	for _, probe := range f.probes() {
 		matches, err := c.probe(ctx, probe)
 		if err != nil {
 			return q.fail(err)
@@ -51,7 +41,10 @@ func (c *Conn) Flush(ctx context.Context, o FlushOptions) error {
 	return c.do(ctx, q, nil)
 }
 
-func (o *FlushOptions) check() error {
+// flushOptions writes what narrows a flush.
+type flushOptions flow.FlushOptions
+
+func (o *flushOptions) check() error {
 	switch {
 	case o.Family != flow.FamilyUnspecified && o.Family != flow.IPv4 && o.Family != flow.IPv6:
 		return errFamilyFlush
@@ -61,19 +54,19 @@ func (o *FlushOptions) check() error {
 	return nil
 }
 
-func (o *FlushOptions) write(w *writer) {
-	d := DumpOptions{Mark: o.Mark, Zone: o.Zone}
+func (o *flushOptions) write(w *writer) {
+	d := dumpOptions{Mark: o.Mark, Zone: o.Zone}
 	d.filter(w)
 }
 
 // probes are dumps with one filter each, since the kernel does not say which of
 // several it knows.
-func (o *FlushOptions) probes() (probes []DumpOptions) {
+func (o *flushOptions) probes() (probes []flow.DumpOptions) {
 	if o.Mark != nil {
-		probes = append(probes, DumpOptions{Mark: o.Mark})
+		probes = append(probes, flow.DumpOptions{Mark: o.Mark})
 	}
 	if o.Zone != nil {
-		probes = append(probes, DumpOptions{Zone: o.Zone})
+		probes = append(probes, flow.DumpOptions{Zone: o.Zone})
 	}
 	return probes
 }
@@ -81,8 +74,8 @@ func (o *FlushOptions) probes() (probes []DumpOptions) {
 // probe reads the first row of a dump with one filter. A kernel that knows the
 // filter says so in each row (NLM_F_DUMP_FILTERED); without a row there is
 // nothing to flush, whether or not it does.
-func (c *Conn) probe(ctx context.Context, o DumpOptions) (matches bool, err error) {
-	q, err := o.request(flow.TableConntrack)
+func (c *Conn) probe(ctx context.Context, o flow.DumpOptions) (matches bool, err error) {
+	q, err := (*dumpOptions)(&o).request(flow.TableConntrack)
 	if err != nil {
 		return false, err
 	}

@@ -17,21 +17,21 @@ func TestFlush(t *testing.T) {
 	zone, none, nobody := uint16(3), uint16(0), uint16(77)
 	for _, f := range []struct {
 		name string
-		o    FlushOptions
+		o    flow.FlushOptions
 		left int
 	}{
-		{"all", FlushOptions{}, 0},
-		{"ipv4", FlushOptions{Family: flow.IPv4}, 20},
-		{"ipv6", FlushOptions{Family: flow.IPv6}, 20},
-		{"mark", FlushOptions{Mark: &Masked{0x25, ^uint32(0)}}, 20},
-		{"mark's high bits", FlushOptions{Mark: &Masked{0x10, 0xf0}}, 20},
-		{"mark's low bits", FlushOptions{Mark: &Masked{0x5, 0xf}}, 0},
-		{"mark of nobody", FlushOptions{Mark: &Masked{0x99, 0xff}}, 40},
-		{"zone", FlushOptions{Zone: &zone}, 20},
-		{"default zone", FlushOptions{Zone: &none}, 20},
-		{"zone of nobody", FlushOptions{Zone: &nobody}, 40},
-		{"zone and family", FlushOptions{Zone: &zone, Family: flow.IPv6}, 30},
-		{"zone and mark", FlushOptions{Zone: &zone, Mark: &Masked{0x15, 0xff}}, 40},
+		{"all", flow.FlushOptions{}, 0},
+		{"ipv4", flow.FlushOptions{Family: flow.IPv4}, 20},
+		{"ipv6", flow.FlushOptions{Family: flow.IPv6}, 20},
+		{"mark", flow.FlushOptions{Mark: &flow.Masked{Value: 0x25, Mask: ^uint32(0)}}, 20},
+		{"mark's high bits", flow.FlushOptions{Mark: &flow.Masked{Value: 0x10, Mask: 0xf0}}, 20},
+		{"mark's low bits", flow.FlushOptions{Mark: &flow.Masked{Value: 0x5, Mask: 0xf}}, 0},
+		{"mark of nobody", flow.FlushOptions{Mark: &flow.Masked{Value: 0x99, Mask: 0xff}}, 40},
+		{"zone", flow.FlushOptions{Zone: &zone}, 20},
+		{"default zone", flow.FlushOptions{Zone: &none}, 20},
+		{"zone of nobody", flow.FlushOptions{Zone: &nobody}, 40},
+		{"zone and family", flow.FlushOptions{Zone: &zone, Family: flow.IPv6}, 30},
+		{"zone and mark", flow.FlushOptions{Zone: &zone, Mark: &flow.Masked{Value: 0x15, Mask: 0xff}}, 40},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			ns, other := testnet.New(t), testnet.New(t)
@@ -52,12 +52,12 @@ func TestFlushRefused(t *testing.T) {
 	c := dialNS(t, ns)
 	churn(t, testnet.Churn{NS: ns, Entries: 5, Keep: true})
 	for _, f := range []struct {
-		o    FlushOptions
+		o    flow.FlushOptions
 		want error
 	}{
-		{FlushOptions{Family: 7}, errFamilyFlush},
-		{FlushOptions{Mark: &Masked{0, 0}}, errMarkFlush},
-		{FlushOptions{Mark: &Masked{0x11, 0x10}}, errMarkFlush},
+		{flow.FlushOptions{Family: 7}, errFamilyFlush},
+		{flow.FlushOptions{Mark: &flow.Masked{Value: 0, Mask: 0}}, errMarkFlush},
+		{flow.FlushOptions{Mark: &flow.Masked{Value: 0x11, Mask: 0x10}}, errMarkFlush},
 	} {
 		if err := c.Flush(t.Context(), f.o); !errors.Is(err, f.want) {
 			t.Errorf("%+v: %v", f.o, err)
@@ -120,7 +120,7 @@ func TestFilterInverted(t *testing.T) {
 		w.b = binary.NativeEndian.AppendUint32(w.b, filterIPSrc)
 		w.close(at)
 	})
-	left := rows(t, c, flow.TableConntrack, DumpOptions{})
+	left := rows(t, c, flow.TableConntrack, flow.DumpOptions{})
 	if err != nil || len(left) != 1 {
 		t.Fatalf("%v: %v", err, left)
 	}
@@ -134,9 +134,9 @@ func TestFilterInverted(t *testing.T) {
 // TestNoFilterSent looks at every request that may carry one: none has CTA_FILTER.
 func TestNoFilterSent(t *testing.T) {
 	const ctaFilter = 25
-	d := DumpOptions{Family: flow.IPv6, Mark: &Masked{1, 1}, Zone: ptr(uint16(1)), Status: &Masked{1, 1}}
-	f := FlushOptions{Family: flow.IPv6, Mark: &Masked{1, 1}, Zone: ptr(uint16(1))}
-	for _, write := range []func(*writer){d.filter, f.write} {
+	d := flow.DumpOptions{Family: flow.IPv6, Mark: &flow.Masked{Value: 1, Mask: 1}, Zone: ptr(uint16(1)), Status: &flow.Masked{Value: 1, Mask: 1}}
+	f := flow.FlushOptions{Family: flow.IPv6, Mark: &flow.Masked{Value: 1, Mask: 1}, Zone: ptr(uint16(1))}
+	for _, write := range []func(*writer){(*dumpOptions)(&d).filter, (*flushOptions)(&f).write} {
 		for p := written(write); len(p) > 0; {
 			kind, _, rest, ok := cutAttr(p)
 			if !ok || kind == ctaFilter {
@@ -153,15 +153,15 @@ func TestProbe(t *testing.T) {
 	c := dialNS(t, ns)
 	churn(t, testnet.Churn{NS: ns, Entries: 300, Keep: true, Mark: 5})
 	for _, p := range []struct {
-		o       DumpOptions
+		o       flow.DumpOptions
 		matches bool
 		want    error
 	}{
-		{DumpOptions{Mark: &Masked{5, 0xff}}, true, nil},
-		{DumpOptions{Mark: &Masked{6, 0xff}}, false, nil},
-		{DumpOptions{Zone: ptr(uint16(0))}, true, nil},
-		{DumpOptions{Zone: ptr(uint16(1))}, false, nil},
-		{DumpOptions{}, false, unix.EOPNOTSUPP}, // as a kernel that passes a filter over
+		{flow.DumpOptions{Mark: &flow.Masked{Value: 5, Mask: 0xff}}, true, nil},
+		{flow.DumpOptions{Mark: &flow.Masked{Value: 6, Mask: 0xff}}, false, nil},
+		{flow.DumpOptions{Zone: ptr(uint16(0))}, true, nil},
+		{flow.DumpOptions{Zone: ptr(uint16(1))}, false, nil},
+		{flow.DumpOptions{}, false, unix.EOPNOTSUPP}, // as a kernel that passes a filter over
 	} {
 		if matches, err := c.probe(t.Context(), p.o); matches != p.matches || !errors.Is(err, p.want) || (err == nil) != (p.want == nil) {
 			t.Errorf("%+v: %v, %v", p.o, matches, err)

@@ -7,23 +7,18 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// NATRange is what a new entry's source or destination is translated to
-// (CTA_NAT_SRC, CTA_NAT_DST). The kernel picks an address and a port of the
-// ranges that is free, and changes the reply tuple accordingly.
-type NATRange struct {
-	Min, Max         netip.Addr // Max invalid is Min; both invalid leaves the address
-	MinPort, MaxPort uint16     // or ICMP ids, GRE keys; MaxPort 0 is MinPort; both 0 leave the port if it is free
-}
-
 var (
 	errNATFamily = errors.New("NAT: expected addresses of the entry's family")
 	errNATRange  = errors.New("NAT: expected the end of a range at or after its beginning")
 	errNATEmpty  = errors.New("NAT: expected an address or a port")
 )
 
+// natRange checks a range.
+type natRange flow.NATRange
+
 // check refuses what the kernel would take for something else: it reads no
 // attribute of the other family.
-func (n *NATRange) check(family flow.Family) error {
+func (n *natRange) check(family flow.Family) error {
 	if n == nil {
 		return nil
 	}
@@ -42,7 +37,7 @@ func (n *NATRange) check(family flow.Family) error {
 }
 
 // putNAT appends a CTA_NAT_* (enum ctattr_nat); nil is none.
-func (w *writer) putNAT(kind uint16, n *NATRange) {
+func (w *writer) putNAT(kind uint16, n *flow.NATRange) {
 	if n == nil {
 		return
 	}

@@ -91,7 +91,7 @@ func TestOracle(t *testing.T) {
 			want = append(want, normal(line))
 		}
 	}
-	_, err := dialNS(t, ns).Dump(t.Context(), flow.TableConntrack, DumpOptions{}, func(b *flow.Batch) error {
+	_, err := dialNS(t, ns).Dump(t.Context(), flow.TableConntrack, flow.DumpOptions{}, func(b *flow.Batch) error {
 		for i := range b.Events() {
 			got = append(got, asConntrack(&b.Events()[i]))
 		}

@@ -68,7 +68,7 @@ func checkRequest(t *testing.T, p []byte, differs func(*flow.Event) string) {
 
 // randomRequest adds a request about e, and tells how what is decoded differs.
 func randomRequest(r *rand.Rand, e *flow.Event, b *Batch) (error, func(*flow.Event) string) {
-	k := Key{Tuple: e.Orig, Reply: r.IntN(2) == 0, Zone: uint16(r.IntN(3)), ID: &e.ID}
+	k := flow.Key{Tuple: e.Orig, Reply: r.IntN(2) == 0, Zone: uint16(r.IntN(3)), ID: &e.ID}
 	sameKey := func(got *flow.Event) string {
 		tuple := &got.Orig
 		if k.Reply {
@@ -116,7 +116,7 @@ func randomRequest(r *rand.Rand, e *flow.Event, b *Batch) (error, func(*flow.Eve
 		}
 	}
 	want := describeSettable(e)
-	return b.Create(Creation{Event: e, SrcNAT: randomNAT(r, e.Orig.Family)}), func(got *flow.Event) string {
+	return b.Create(flow.Creation{Event: e, SrcNAT: randomNAT(r, e.Orig.Family)}), func(got *flow.Event) string {
 		if d := describeSettable(got); d != want {
 			return "expected " + want
 		}
@@ -141,30 +141,30 @@ func describeSettable(e *flow.Event) string {
 	return describe(&one)
 }
 
-func randomUpdate(r *rand.Rand, e *flow.Event) (u Update) {
+func randomUpdate(r *rand.Rand, e *flow.Event) (u flow.Update) {
 	bits := r.Uint32()
 	set := func(n int, f func()) {
 		if bits>>n&1 != 0 {
 			f()
 		}
 	}
-	set(0, func() { u.Mark = &Masked{e.Mark, r.Uint32()} })
+	set(0, func() { u.Mark = &flow.Masked{Value: e.Mark, Mask: r.Uint32()} })
 	set(1, func() { u.Timeout = ptr(e.Timeout) })
 	set(2, func() { u.Status = ptr(e.Status) })
-	set(3, func() { u.Labels = &MaskedLabels{Value: e.Labels} })
+	set(3, func() { u.Labels = &flow.MaskedLabels{Value: e.Labels} })
 	set(4, func() { u.Helper = ptr(e.Extra.Helper) })
 	set(5, func() { u.SCTP = ptr(e.SCTP) })
 	set(6, func() { u.DCCP = ptr(e.DCCP) })
 	set(7, func() {
-		u.TCP = &TCPUpdate{State: ptr(e.TCP.State), FlagsReply: &MaskedFlags{e.TCP.FlagsReply, 3}, WScale: &[2]uint8{1, 2}}
+		u.TCP = &flow.TCPUpdate{State: ptr(e.TCP.State), FlagsReply: &flow.MaskedFlags{Value: e.TCP.FlagsReply, Mask: 3}, WScale: &[2]uint8{1, 2}}
 	})
 	return u
 }
 
-func randomNAT(r *rand.Rand, family flow.Family) *NATRange {
+func randomNAT(r *rand.Rand, family flow.Family) *flow.NATRange {
 	addr := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, r.Uint32())))
 	if family == flow.IPv6 {
 		addr = netip.AddrFrom16([16]byte{0x20, 1, 15: byte(r.Uint32())})
 	}
-	return []*NATRange{nil, {Min: addr}, {MinPort: 7, MaxPort: 9}, {Min: addr, Max: addr, MinPort: 8}}[r.IntN(4)]
+	return []*flow.NATRange{nil, {Min: addr}, {MinPort: 7, MaxPort: 9}, {Min: addr, Max: addr, MinPort: 8}}[r.IntN(4)]
 }

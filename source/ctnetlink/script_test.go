@@ -79,7 +79,7 @@ func TestScriptedDump(t *testing.T) {
 				return nil
 			}}
 			sock := &requester{recv: &scripted{give: c.give}, portID: 9, seq: 7}
-			q, err := (&DumpOptions{}).request(flow.TableConntrack)
+			q, err := (&dumpOptions{}).request(flow.TableConntrack)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,18 +16,18 @@ func TestUpdateMark(t *testing.T) {
 	e := entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2))
 	k := made(t, c, e)
 	for _, m := range []struct {
-		set  Masked
+		set  flow.Masked
 		want uint32
 	}{
-		{Masked{5, ^uint32(0)}, 5},
-		{Masked{0x10, 0xf0}, 0x15},
-		{Masked{0x11, 0xf0}, 0x14}, // bit 0 was set
-		{Masked{0x11, 0xf0}, 0x15}, // and now it was not
-		{Masked{0, 0}, 0x15},
-		{Masked{0xffffffff, 0}, 0xffffffea},
-		{Masked{0, ^uint32(0)}, 0},
+		{flow.Masked{Value: 5, Mask: ^uint32(0)}, 5},
+		{flow.Masked{Value: 0x10, Mask: 0xf0}, 0x15},
+		{flow.Masked{Value: 0x11, Mask: 0xf0}, 0x14}, // bit 0 was set
+		{flow.Masked{Value: 0x11, Mask: 0xf0}, 0x15}, // and now it was not
+		{flow.Masked{Value: 0, Mask: 0}, 0x15},
+		{flow.Masked{Value: 0xffffffff, Mask: 0}, 0xffffffea},
+		{flow.Masked{Value: 0, Mask: ^uint32(0)}, 0},
 	} {
-		if err := c.Update(t.Context(), k, Update{Mark: &m.set}); err != nil {
+		if err := c.Update(t.Context(), k, flow.Update{Mark: &m.set}); err != nil {
 			t.Fatal(err)
 		}
 		if r := look(t, c, k); r.Mark != m.want {
@@ -39,7 +39,7 @@ func TestUpdateMark(t *testing.T) {
 func TestUpdateStatus(t *testing.T) {
 	c := dialNS(t, testnet.New(t))
 	k := made(t, c, entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)))
-	status := func(bits uint32) error { return c.Update(t.Context(), k, Update{Status: &bits}) }
+	status := func(bits uint32) error { return c.Update(t.Context(), k, flow.Update{Status: &bits}) }
 	const answered = flow.StatusSeenReply | flow.StatusAssured
 	if err := status(answered); err != nil {
 		t.Fatal(err)
@@ -64,13 +64,13 @@ func TestUpdateStatus(t *testing.T) {
 func TestUpdateFixedTimeout(t *testing.T) {
 	c := dialNS(t, testnet.New(t))
 	k := made(t, c, entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)))
-	if err := c.Update(t.Context(), k, Update{Timeout: ptr(uint32(5000)), Status: ptr(flow.StatusFixedTimeout)}); err != nil {
+	if err := c.Update(t.Context(), k, flow.Update{Timeout: ptr(uint32(5000)), Status: ptr(flow.StatusFixedTimeout)}); err != nil {
 		t.Fatal(err)
 	}
 	if r := look(t, c, k); r.Timeout < 4900 || r.Status&flow.StatusFixedTimeout == 0 {
 		t.Errorf("%s", describe(r))
 	}
-	err := c.Update(t.Context(), k, Update{Timeout: ptr(uint32(10)), Mark: &Masked{1, 1}})
+	err := c.Update(t.Context(), k, flow.Update{Timeout: ptr(uint32(10)), Mark: &flow.Masked{Value: 1, Mask: 1}})
 	if !errors.Is(err, unix.EPERM) {
 		t.Errorf("a fixed timeout: %v", err)
 	}
@@ -83,7 +83,7 @@ func TestUpdateFixedTimeout(t *testing.T) {
 func TestUpdateMidway(t *testing.T) {
 	c := dialNS(t, testnet.New(t))
 	k := made(t, c, entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)))
-	err := c.Update(t.Context(), k, Update{Mark: &Masked{3, 3}, Labels: &MaskedLabels{Mask: [16]byte{1}}, Timeout: ptr(uint32(7000))})
+	err := c.Update(t.Context(), k, flow.Update{Mark: &flow.Masked{Value: 3, Mask: 3}, Labels: &flow.MaskedLabels{Mask: [16]byte{1}}, Timeout: ptr(uint32(7000))})
 	if r := look(t, c, k); !errors.Is(err, unix.ENOSPC) || r.Mark != 3 || r.Timeout < 6900 {
 		t.Errorf("%v: %s", err, describe(r))
 	}
@@ -94,13 +94,13 @@ func TestUpdateNAT(t *testing.T) {
 	ns := testnet.New(t)
 	ns.Conntrack(t, "-I", "-p", "udp", "-s", "10.0.0.1", "-d", "10.0.0.2", "--sport", "1", "--dport", "2", "-t", "100", "--src-nat", "10.9.9.9:99")
 	c := dialNS(t, ns)
-	k := Key{Tuple: tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)}
+	k := flow.Key{Tuple: tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)}
 	before := look(t, c, k)
 	if before.Status&flow.StatusSrcNAT == 0 {
 		t.Fatalf("%s", describe(before))
 	}
 	k.ID = &before.ID
-	if err := c.Update(t.Context(), k, Update{Mark: &Masked{9, 0xff}, Status: ptr(before.Status | flow.StatusSeenReply)}); err != nil {
+	if err := c.Update(t.Context(), k, flow.Update{Mark: &flow.Masked{Value: 9, Mask: 0xff}, Status: ptr(before.Status | flow.StatusSeenReply)}); err != nil {
 		t.Fatal(err)
 	}
 	if r := look(t, c, k); r.Mark != 9 || r.Reply != before.Reply || r.Status != before.Status|flow.StatusSeenReply {
@@ -113,7 +113,7 @@ func TestUpdateID(t *testing.T) {
 	c := dialNS(t, testnet.New(t))
 	k := made(t, c, entryOf(tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)))
 	k.ID = ptr(look(t, c, k).ID + 1)
-	if err := c.Update(t.Context(), k, Update{Mark: &Masked{9, 0xff}}); err != nil {
+	if err := c.Update(t.Context(), k, flow.Update{Mark: &flow.Masked{Value: 9, Mask: 0xff}}); err != nil {
 		t.Errorf("the kernel has learnt to compare ids: say so in the comment: %v", err)
 	}
 	if err := c.Get(t.Context(), k, flow.NewBatch(1)); !errors.Is(err, unix.ENOENT) {
@@ -127,17 +127,17 @@ func TestUpdateTCP(t *testing.T) {
 	e.Has |= flow.HasTCPState | flow.HasTCPFlagsOrig
 	e.TCP.State, e.TCP.FlagsOrig = 3, 0x0a
 	k := made(t, c, e)
-	u := TCPUpdate{State: ptr(uint8(7)), FlagsOrig: &MaskedFlags{0x01, 0x03}, FlagsReply: &MaskedFlags{0xff, 0x08}}
-	if err := c.Update(t.Context(), k, Update{TCP: &u}); err != nil {
+	u := flow.TCPUpdate{State: ptr(uint8(7)), FlagsOrig: &flow.MaskedFlags{Value: 0x01, Mask: 0x03}, FlagsReply: &flow.MaskedFlags{Value: 0xff, Mask: 0x08}}
+	if err := c.Update(t.Context(), k, flow.Update{TCP: &u}); err != nil {
 		t.Fatal(err)
 	}
 	if r := look(t, c, k); r.TCP.State != 7 || r.TCP.FlagsOrig != 0x09 || r.TCP.FlagsReply != 0x08 {
 		t.Errorf("%s", describe(r))
 	}
-	if err := c.Update(t.Context(), k, Update{TCP: &TCPUpdate{State: ptr(uint8(200))}}); err == nil {
+	if err := c.Update(t.Context(), k, flow.Update{TCP: &flow.TCPUpdate{State: ptr(uint8(200))}}); err == nil {
 		t.Log("the kernel took a TCP state of 200")
 	}
-	if err := c.Update(t.Context(), k, Update{TCP: &TCPUpdate{WScale: &[2]uint8{3, 4}, FlagsOrig: &MaskedFlags{1, 1}, FlagsReply: &MaskedFlags{1, 1}}}); err != nil {
+	if err := c.Update(t.Context(), k, flow.Update{TCP: &flow.TCPUpdate{WScale: &[2]uint8{3, 4}, FlagsOrig: &flow.MaskedFlags{Value: 1, Mask: 1}, FlagsReply: &flow.MaskedFlags{Value: 1, Mask: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 	if r := look(t, c, k); r.TCP.WScaleOrig != 3 || r.TCP.WScaleReply != 4 {
@@ -152,7 +152,7 @@ func TestUpdateSCTP(t *testing.T) {
 	e.SCTP = flow.SCTP{State: 1, VTagOrig: 11, VTagReply: 12}
 	k := made(t, c, e)
 	want := flow.SCTP{State: 4, VTagOrig: 0xdeadbeef, VTagReply: 7}
-	if err := c.Update(t.Context(), k, Update{SCTP: &want}); err != nil {
+	if err := c.Update(t.Context(), k, flow.Update{SCTP: &want}); err != nil {
 		t.Fatal(err)
 	}
 	if r := look(t, c, k); r.SCTP != want {
@@ -164,24 +164,24 @@ func TestUpdateRefused(t *testing.T) {
 	ns := testnet.New(t)
 	c := dialNS(t, ns)
 	udp := tupleOf(17, "10.0.0.1", "10.0.0.2", 1, 2)
-	mark := Update{Mark: &Masked{1, 1}}
-	if err := c.Update(t.Context(), Key{Tuple: udp}, mark); !errors.Is(err, unix.ENOENT) {
+	mark := flow.Update{Mark: &flow.Masked{Value: 1, Mask: 1}}
+	if err := c.Update(t.Context(), flow.Key{Tuple: udp}, mark); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("an entry that is not there: %v", err)
 	}
 	k := made(t, c, entryOf(udp))
-	if err := c.Update(t.Context(), k, Update{}); !errors.Is(err, errNothing) {
+	if err := c.Update(t.Context(), k, flow.Update{}); !errors.Is(err, errNothing) {
 		t.Errorf("nothing to change: %v", err)
 	}
-	if err := c.Update(t.Context(), Key{}, mark); !errors.Is(err, errKey) {
+	if err := c.Update(t.Context(), flow.Key{}, mark); !errors.Is(err, errKey) {
 		t.Errorf("no tuple: %v", err)
 	}
-	if err := c.Update(t.Context(), k, Update{Helper: ptr("ftp")}); !errors.Is(err, unix.ENOTSUP) {
+	if err := c.Update(t.Context(), k, flow.Update{Helper: ptr("ftp")}); !errors.Is(err, unix.ENOTSUP) {
 		t.Errorf("a helper for an entry without one: %v", err)
 	}
-	if err := c.Update(t.Context(), Key{Tuple: udp, Zone: 4}, mark); !errors.Is(err, unix.ENOENT) {
+	if err := c.Update(t.Context(), flow.Key{Tuple: udp, Zone: 4}, mark); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("another zone: %v", err)
 	}
-	if err := c.Update(t.Context(), Key{Tuple: turned(udp), Reply: true}, mark); err != nil {
+	if err := c.Update(t.Context(), flow.Key{Tuple: turned(udp), Reply: true}, mark); err != nil {
 		t.Errorf("by the reply: %v", err)
 	}
 	if r := look(t, c, k); r.Mark != 1 {
