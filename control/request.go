@@ -44,7 +44,8 @@ type Key struct {
 
 // Entry is what create makes: of table conntrack an event with its tuples and
 // values, of table expect the expectation in Event.Extra.Expect. In JSON it is
-// a record (schema ctferry.v1), so that a listed row may be sent back.
+// a record (schema ctferry.v1), so that a listed row may be sent back; where it
+// is translated, the translation is asked for again.
 type Entry struct {
 	Event          *flow.Event
 	SrcNAT, DstNAT *flow.NATRange // nil is none
