@@ -79,6 +79,7 @@ type Result struct {
 	Failures []Failure // the first of them, at most MaxFailures
 
 	Spared      uint64 // entries that the node protects and that were left alone
+	Repeated    bool   // the write was carried out before: this is the answer that it had, without rows
 	DryRun      bool   // nothing was touched
 	Truncated   bool   // there are more rows than Limit
 	Interrupted bool   // the table changed under the dump: rows may be missing or doubled
