@@ -79,7 +79,7 @@ func TestRefusals(t *testing.T) {
 		{node + "conntrack.list", ``, nats.Header{headerChunk: {"many"}}, `400 Ctferry-Chunk: "many": expected a whole number from 1024 to`},
 		{node + "conntrack.list", ``, nats.Header{headerStream: {"a.b"}}, `400 Ctferry-Stream: expected a token`},
 		{node + "conntrack.list", ``, nats.Header{headerUser: {strings.Repeat("x", 300)}}, `400 Ctferry-User: expected at most 256 bytes`},
-		{"ctferry.v1.default.fleet.conntrack.flush", `{"v":1}`, nats.Header{headerUser: {"ann"}}, `501 writes to the whole fleet are off on this node (fleet_writes)`},
+		{"ctferry.v1.default.fleet.conntrack.flush", `{"v":2}`, nats.Header{headerUser: {"ann"}}, `400 v: expected 1`},
 	} {
 		t.Run(tt.want, func(t *testing.T) {
 			all := exchange(t, nc, tt.subject, tt.body, tt.header)
@@ -99,7 +99,7 @@ func TestRefusals(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(refused) != 15 || refused[0] != "conntrack.list 400  true" || refused[14] != "conntrack.flush 501 ann true" {
+	if len(refused) != 15 || refused[0] != "conntrack.list 400  true" || refused[14] != "conntrack.flush 400 ann true" {
 		t.Errorf("told of %q", refused)
 	}
 	if n.underWay() != 0 {
