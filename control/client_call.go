@@ -37,9 +37,11 @@ type inquiry struct {
 
 	streams map[string]*incoming // by the node's token
 	open    int                  // of them not over
+	unheard bool                 // nobody hears the request
 
 	mu    sync.Mutex
 	marks map[*incoming]mark // of those under way, for the timer
+	timer *time.Timer        // nil once the call is over
 }
 
 // mark is how far an answer has been taken, and where to say so.
@@ -159,10 +161,10 @@ func (l *inquiry) take(ctx context.Context, broken <-chan nats.Status) error {
 	return nil
 }
 
-// done reports whether all has come. Of nodes that nobody knew before, the
-// first have some time to answer.
+// done reports whether all has come. Where nobody was expected, the first node
+// has some time to answer.
 func (l *inquiry) done() bool {
-	return l.open == 0 && (!l.many || len(l.streams) > 0 || time.Since(l.begun) > l.c.o.Discover)
+	return l.open == 0 && (!l.many || len(l.streams) > 0 || l.unheard || time.Since(l.begun) > l.c.o.Silence)
 }
 
 // message takes one message. Its error is the caller's own.
@@ -264,17 +266,23 @@ func (l *inquiry) say(control string, word []byte) {
 // keepInTouch tells the nodes now and then how far their answers have been
 // taken, also while rows runs, until stop is called.
 func (l *inquiry) keepInTouch() (stop func()) {
-	var timer *time.Timer
-	ready := make(chan struct{})
-	timer = time.AfterFunc(l.c.beat, func() {
-		<-ready
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer = time.AfterFunc(l.c.beat, func() {
 		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.timer == nil {
+			return
+		}
 		for _, m := range l.marks {
 			l.say(m.control, ackWord(m.taken))
 		}
-		l.mu.Unlock()
-		timer.Reset(l.c.beat)
+		l.timer.Reset(l.c.beat)
 	})
-	close(ready)
-	return func() { timer.Stop() }
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.timer.Stop()
+		l.timer = nil
+	}
 }

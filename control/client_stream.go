@@ -114,6 +114,7 @@ func (l *inquiry) nobody(subject string) {
 	for _, st := range l.streams {
 		spoken = spoken || st.next > 0
 	}
+	l.unheard = l.unheard || subject == l.subject || subject == "" && !spoken
 	for _, st := range l.streams {
 		switch {
 		case st.over:

@@ -20,6 +20,7 @@ import (
 // TestSlowNode: a node that is frozen, at once or in the middle, is slow and
 // neither absent nor without permission.
 func TestSlowNode(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o, f := newOrigin("edge-1", 1), newFreezer(t, b)
 	runNode(t, b.Dial(t, f.through), o, tableOfRows(o, 200000)).serving(t)
@@ -57,10 +58,11 @@ func wantOnly(t *testing.T, err, want error) {
 
 // TestBusyNodeIsNotSlow: a node that works and has nothing to tell yet says so.
 func TestBusyNodeIsNotSlow(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	runNode(t, b.Dial(t), o, callFunc(func(ctx context.Context, q *Request, _ func(*flow.Batch) error) (*Result, error) {
-		return &Result{Count: 7}, wait(ctx, 2500*time.Millisecond)
+		return &Result{Count: 7}, wait(ctx, 4*time.Second)
 	})).serving(t)
 	res, err := newClient(t, b.Dial(t)).Node("edge-1").Call(within(t), &Request{Verb: VerbDelete, Table: TableConntrack}, nil)
 	if err != nil || res.Count != 7 {
@@ -71,6 +73,7 @@ func TestBusyNodeIsNotSlow(t *testing.T) {
 // TestRequestTime: a request ends on the node when its time is over, with what
 // it has told by then.
 func TestRequestTime(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	runNode(t, b.Dial(t), o, tableThenWait(o, 300)).serving(t)
@@ -101,6 +104,7 @@ func tableThenWait(o *flow.Origin, n int) callFunc {
 }
 
 func TestDenied(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t, func(c *natsconn.ServerConfig) {
 		c.Users = []*server.User{
 			natstest.User("node", "pw", nil, nil),
@@ -123,7 +127,7 @@ func TestDenied(t *testing.T) {
 	if want := `node "edge-1": no permission: these credentials may not publish to "ctferry.v1.default.node.edge-1.conntrack.flush"`; err.Error() != want {
 		t.Errorf("got %q", err)
 	}
-	if !natsconn.IsAuth(err) || time.Since(begun) > 500*time.Millisecond {
+	if !natsconn.IsAuth(err) || time.Since(begun) > 2*time.Second {
 		t.Errorf("after %v: %v", time.Since(begun), err)
 	}
 	_, err = newClient(t, as("bob")).Node("edge-1").Call(within(t), listAll(), func(*flow.Batch) error { return nil })
@@ -172,6 +176,7 @@ func forge(t *testing.T, nc *nats.Conn, msgs ...forged) {
 // TestIncompleteAnswer: whatever is missing of an answer, or wrong with it, the
 // caller learns of it.
 func TestIncompleteAnswer(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	nc := b.Dial(t)
 	c := newClient(t, b.Dial(t))
@@ -227,6 +232,7 @@ func TestIncompleteAnswer(t *testing.T) {
 // TestCallerStops: an error of rows, and the end of the context, end the request
 // on the node too.
 func TestCallerStops(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	ended := make(chan error, 10)
@@ -277,6 +283,7 @@ func wantCause(t *testing.T, ended <-chan error, want error) {
 // TestConnectionBreaks: the server goes away in the middle. The caller learns
 // how far it got; the node serves again when the server is back.
 func TestConnectionBreaks(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	n := runNode(t, b.Dial(t), o, tableOfRows(o, 200000)).serving(t)
@@ -306,6 +313,7 @@ func TestConnectionBreaks(t *testing.T) {
 // TestWriteOutlivesItsCaller: a write goes on when its caller is gone, since the
 // caller may ask for its result again by the same id.
 func TestWriteOutlivesItsCaller(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	begun, ended := make(chan string, 2), make(chan error, 2)

@@ -35,8 +35,8 @@ func (c *Client) Fleet(expect ...string) *Fleet { return &Fleet{c: c, expect: ex
 // Call sends a request to every node and tells what became of it on each, in
 // the order of their names. Rows come as the nodes send them, a batch of one
 // node at a time, in no order among nodes; Event.Origin.Node tells whose they
-// are. The error is one that ended the call as a whole: ctx's, rows', or
-// ErrAbsent if there is no node at all.
+// are. The error is one that ended the call as a whole: ctx's, rows', ErrAbsent
+// or ErrSlow if no node answers and none was expected, or ErrDenied.
 func (f *Fleet) Call(ctx context.Context, q *Request, rows func(*flow.Batch) error) ([]Answer, error) {
 	found, err := f.c.discover(ctx)
 	if err != nil {
@@ -59,8 +59,12 @@ func (f *Fleet) call(ctx context.Context, q *Request, rows func(*flow.Batch) err
 		all = append(all, st.answer(own))
 	}
 	slices.SortFunc(all, func(a, b Answer) int { return strings.Compare(a.Node, b.Node) })
-	if err == nil && len(all) == 0 {
+	switch {
+	case err != nil || len(all) > 0:
+	case l.unheard:
 		err = absent("", l.subject)
+	default:
+		err = slow("", f.c.o.Silence, 0)
 	}
 	return all, err
 }

@@ -28,6 +28,7 @@ func runFleet(t *testing.T, b *natstest.Broker) *freezer {
 }
 
 func TestFleet(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	runFleet(t, b)
 	c := newClient(t, b.Dial(t))
@@ -56,6 +57,7 @@ func TestFleet(t *testing.T) {
 // TestFleetOneFrozen: a node that is frozen is named and the others answer,
 // whether it freezes in the middle or was frozen before and is known.
 func TestFleetOneFrozen(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	f := runFleet(t, b)
 	c := newClient(t, b.Dial(t))
@@ -114,6 +116,7 @@ func TestFleetOfNone(t *testing.T) {
 
 // TestFleetStops: rows' error ends the call on every node.
 func TestFleetStops(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	var nodes []*testNode
 	for i, name := range []string{"a", "b"} {
@@ -131,6 +134,7 @@ func TestFleetStops(t *testing.T) {
 
 // TestFleetWatch: a watch of many goes on when one of them stops.
 func TestFleetWatch(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	var nodes []*testNode
 	for i, name := range []string{"a", "b"} {
@@ -164,6 +168,7 @@ func TestFleetWatch(t *testing.T) {
 }
 
 func TestNodes(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	f := runFleet(t, b)
 	c := newClient(t, b.Dial(t))

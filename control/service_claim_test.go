@@ -13,6 +13,7 @@ import (
 // TestSecondRun: a run whose node's name is answered by another does not serve,
 // says whose it is, and takes over when the other has stopped.
 func TestSecondRun(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	first := newOrigin("edge-1", 1)
 	one := runNode(t, b.Dial(t), first, tableOfRows(first, 1)).serving(t)
@@ -38,6 +39,7 @@ func TestSecondRun(t *testing.T) {
 
 // TestRunsAtOnce: of several runs that begin at the same moment, one serves.
 func TestRunsAtOnce(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	var nodes []*testNode
 	for i := range 4 {
@@ -63,6 +65,7 @@ func TestRunsAtOnce(t *testing.T) {
 // TestRunsMeet: two runs that were out of each other's sight when they began
 // notice when they see each other, and one of them stops serving.
 func TestRunsMeet(t *testing.T) {
+	noLeaks(t)
 	b, other := natstest.Start(t), natstest.Start(t)
 	first, second := newOrigin("edge-1", 1), newOrigin("edge-1", 2)
 	one := runNode(t, b.Dial(t), first, tableOfRows(first, 1)).serving(t)
@@ -81,6 +84,7 @@ func TestRunsMeet(t *testing.T) {
 
 // TestOtherNames: other nodes and other sites do not stand in the way.
 func TestOtherNames(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	for i, name := range []string{"a", "b", "a"} {
 		o := newOrigin(name, byte(i+1))
@@ -94,6 +98,7 @@ func TestOtherNames(t *testing.T) {
 
 // TestServiceConnectionCloses: Run ends when its connection does.
 func TestServiceConnectionCloses(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	n := runNode(t, b.Dial(t), o, tableOfRows(o, 1)).serving(t)
@@ -111,6 +116,7 @@ func TestServiceConnectionCloses(t *testing.T) {
 
 // TestServiceWithoutServer: the service waits for a server that is away.
 func TestServiceWithoutServer(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	nc := b.Dial(t)
 	b.Stop()

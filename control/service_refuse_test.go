@@ -45,6 +45,7 @@ func exchange(t *testing.T, nc *nats.Conn, subject, body string, header nats.Hea
 // TestRefusals: what the service itself refuses, it refuses by name, in one
 // message that any NATS client can read, and tells whoever audits.
 func TestRefusals(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	var mu sync.Mutex
@@ -110,6 +111,7 @@ func TestRefusals(t *testing.T) {
 // TestPlainRequest: the nats tool needs no header of ours. Its first message is
 // the result where there are no rows; else the first rows.
 func TestPlainRequest(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	runNode(t, b.Dial(t), o, tableOfRows(o, 3000)).serving(t)
@@ -143,6 +145,7 @@ func TestPlainRequest(t *testing.T) {
 // TestPlainRequestGone: a plain client that takes one message and leaves, as
 // nats req does, ends a list of whatever length.
 func TestPlainRequestGone(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	ended := make(chan error, 1)
@@ -163,6 +166,7 @@ func TestPlainRequestGone(t *testing.T) {
 // TestRequestsAtOnce: a slow request does not keep others from being answered;
 // as many as are taken are taken, and one more is refused at once.
 func TestRequestsAtOnce(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	release := make(chan struct{})
@@ -208,6 +212,7 @@ func TestRequestsAtOnce(t *testing.T) {
 // a bound, or ends with CodeUnavailable; what comes later is refused, and then
 // the node is absent.
 func TestNodeStops(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	inside := make(chan struct{}, 2)
@@ -250,6 +255,7 @@ func TestNodeStops(t *testing.T) {
 // TestMicroService: NATS's own tools see the node, its endpoints without queue
 // group, and how full its table is.
 func TestMicroService(t *testing.T) {
+	noLeaks(t)
 	b := natstest.Start(t)
 	o := newOrigin("edge-1", 1)
 	n := runNode(t, b.Dial(t), o, tableOfRows(o, 10)).serving(t)

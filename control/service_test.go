@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,7 +67,7 @@ func fillRow(e *flow.Event, origin *flow.Origin, i uint32) {
 func quick() serviceTimes {
 	return serviceTimes{
 		ask: 150 * time.Millisecond, again: 500 * time.Millisecond, back: 50 * time.Millisecond, drain: 500 * time.Millisecond,
-		beat: 100 * time.Millisecond, silence: time.Second, slow: 300 * time.Millisecond, late: 3 * time.Second,
+		beat: 100 * time.Millisecond, silence: 5 * time.Second, slow: 300 * time.Millisecond, late: 3 * time.Second,
 	}
 }
 
@@ -132,6 +134,17 @@ func (n *testNode) serving(t testing.TB) *testNode {
 	return n
 }
 
+// noLeaks checks at the test's end that nothing of control's runs any more.
+func noLeaks(t testing.TB) {
+	t.Cleanup(func() {
+		eventually(t, "everything of control's has ended", func() bool {
+			buf := make([]byte, 1<<20)
+			stacks := string(buf[:runtime.Stack(buf, true)])
+			return !strings.Contains(stacks, "control.(*Service)") && !strings.Contains(stacks, "control.(*inquiry)") && !strings.Contains(stacks, "control.(*outgoing)")
+		})
+	})
+}
+
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -159,7 +172,7 @@ func dialAs(t testing.TB, b *natstest.Broker, change ...func(*natsconn.Config)) 
 
 func newClient(t testing.TB, nc *nats.Conn, change ...func(*ClientOptions)) *Client {
 	t.Helper()
-	o := ClientOptions{Discover: 300 * time.Millisecond, Silence: time.Second, User: "ann"}
+	o := ClientOptions{Discover: 1500 * time.Millisecond, Silence: 3 * time.Second, User: "ann"}
 	for _, f := range change {
 		f(&o)
 	}
