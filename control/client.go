@@ -67,6 +67,9 @@ func NewClient(nc *nats.Conn, o ClientOptions) (*Client, error) {
 // sent again, with the same ID and IssuedAt, which the caller then has filled in
 // himself: it is carried out once.
 //
+// A request with more keys or entries than fit a message is sent in parts, one
+// after the other, up to the first that fails; its result is that of all of them.
+//
 // Its errors are an *Error if the node refused or failed, ErrAbsent, ErrDenied,
 // ErrSlow or ErrLost (by errors.Is) if there is no answer or not all of it, and
 // else what ctx or rows say. The result comes with them as far as it got; its

@@ -79,6 +79,18 @@ type nodeCaller struct {
 func (n nodeCaller) Call(ctx context.Context, q *Request, rows func(*flow.Batch) error) (*Result, error) {
 	deadline, bounded := ctx.Deadline()
 	own := n.c.prepare(q, deadline, bounded)
+	parts, err := own.parts()
+	switch {
+	case err != nil:
+		return &Result{Request: own.ID, Node: n.node}, err
+	case len(parts) > 1:
+		return n.callParts(ctx, own, parts, rows)
+	}
+	return n.callOne(ctx, own, rows)
+}
+
+// callOne sends a request that is whole.
+func (n nodeCaller) callOne(ctx context.Context, own *Request, rows func(*flow.Batch) error) (*Result, error) {
 	l := n.c.newInquiry(own, n.c.subjects.Node(n.node, own.Table, own.Verb), false, []string{n.node}, rows)
 	err := l.run(ctx)
 	a := l.stream(n.node).answer(own)
