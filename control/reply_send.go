@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -23,10 +24,20 @@ func (o *outgoing) rows(ctx context.Context, h nats.Header, body []byte) error {
 	if o.window > 0 {
 		return nil
 	}
-	if err := o.nc.FlushWithContext(ctx); err != nil {
+	if err := o.flush(ctx); err != nil {
 		return err
 	}
 	return wait(ctx, time.Duration(len(body))*time.Second/pace)
+}
+
+// flush waits until the server has taken what was sent.
+func (o *outgoing) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, o.times.silence)
+	defer cancel()
+	if err := o.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("the NATS server takes no more: %w", err)
+	}
+	return nil
 }
 
 // room waits until a message may be sent.
