@@ -72,8 +72,7 @@ const (
 	FieldMaskDst            // mask_dst
 	FieldMaskSrcPort        // mask_port_src
 	FieldMaskDstPort        // mask_port_dst
-	FieldLabel              // label: bit number or name, one of which is set
-	FieldLabels             // labels: the same, all of which are set
+	FieldLabel              // label: bit number or name
 	FieldNetNS              // netns: configured name, "" for the service's own
 	FieldHelper             // helper
 	FieldSecCtx             // secctx

@@ -114,7 +114,6 @@ var fields = [fieldCount]fieldInfo{
 	FieldMaskSrcPort:  port("mask_port_src", "", sideMask, HasSrcPort, exp),
 	FieldMaskDstPort:  port("mask_port_dst", "", sideMask, HasDstPort, exp),
 	FieldLabel:        {name: "label", kind: kindLabel, max: maxLabel, table: ct},
-	FieldLabels:       {name: "labels", kind: kindLabel, max: maxLabel, table: ct},
 	FieldNetNS:        {name: "netns", kind: kindText},
 	FieldHelper:       {name: "helper", kind: kindText},
 	FieldSecCtx:       {name: "secctx", kind: kindText, table: ct},

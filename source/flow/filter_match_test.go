@@ -82,7 +82,6 @@ func TestMatchEachField(t *testing.T) {
 		{"nat", 6, l{"snat"}, "none", []func(*Event){flags(HasOrig), flags(HasReply)}},
 		{"nat", 6, l{"none", "both"}, "none", []func(*Event){orig(HasSrc), reply(HasSrc)}},
 		{"label", 6, 127, "0-126", []func(*Event){flags(HasLabels)}},
-		{"labels", 6, 127, l{126, 127}, []func(*Event){flags(HasLabels)}},
 		{"netns", 6, "blue", l{"", "Blue"}, []func(*Event){func(e *Event) { e.Origin = nil }}},
 		{"helper", 6, "ftp", l{"FTP", "sip"}, []func(*Event){flags(HasHelper)}},
 		{"secctx", 6, "unconfined", "x", []func(*Event){flags(HasSecCtx), func(e *Event) { e.Has, e.Extra = 0, nil }}},

@@ -45,7 +45,7 @@ func refTerm(t m, e *Event) bool {
 				all = false
 			}
 		}
-		if (name == "status" || name == "labels") && !all || !any {
+		if name == "status" && !all || !any {
 			return false
 		}
 	}
@@ -244,7 +244,7 @@ func refGot(name string, e *Event) []any {
 		return all
 	case "src_nat", "dst_nat", "any_nat", "nat":
 		return refNAT(orig, reply, name)
-	case "label", "labels":
+	case "label":
 		var all []any
 		for n := range 128 {
 			if e.Has&HasLabels != 0 && e.Labels[n/8]>>(n%8)&1 == 1 {

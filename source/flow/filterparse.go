@@ -20,7 +20,7 @@ type FilterParser struct {
 // v is {include: [term…], exclude: [term…]} or a bare term, which is short for
 // one include term; nil and an empty map pass everything. A term is a map of
 // field names to values, an AND; a value is a scalar or a list of scalars, an
-// OR (of labels an AND: see FieldLabels). Scalars are numbers (also "0x1f"), ranges ("1000-2000"), addresses,
+// OR. Scalars are numbers (also "0x1f"), ranges ("1000-2000"), addresses,
 // prefixes, address ranges ("10.0.0.1-10.0.0.9"), words in any case, and for
 // mark "value/mask", which holds if mark & mask == value. A status list is an
 // AND, as with conntrack -u: every word must hold; UNREPLIED is SEEN_REPLY not

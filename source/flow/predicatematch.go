@@ -62,9 +62,6 @@ func (p *Predicate) matchRare(e *Event, k kind) bool {
 	case kindState:
 		return p.States.match(e)
 	case kindLabel:
-		if p.Field == FieldLabels {
-			return e.Any(HasLabels) && allLabels(p.Ranges, &e.Labels)
-		}
 		return e.Any(HasLabels) && anyLabel(p.Ranges, &e.Labels)
 	case kindText:
 		s, ok := e.text(p.Field)
@@ -192,17 +189,6 @@ func (s *States) match(e *Event) bool {
 		return s.DCCP>>e.DCCP.State&1 != 0
 	}
 	return false
-}
-
-func allLabels(rs []Range, labels *[16]byte) bool {
-	for _, r := range rs {
-		for n := r.Lo; n <= min(r.Hi, maxLabel); n++ {
-			if labels[n/8]>>(n%8)&1 == 0 {
-				return false
-			}
-		}
-	}
-	return len(rs) > 0
 }
 
 func anyLabel(rs []Range, labels *[16]byte) bool {
