@@ -20,18 +20,18 @@ func (r *run) events(ctx context.Context, q *control.Request) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	p := newPrinter(r.Front, r.cmd, r.hosts.Several())
-	answers := r.hosts.Call(ctx, q, func(node string, b *flow.Batch) error {
+	answers, err := r.hosts.Call(ctx, q, func(b *flow.Batch) error {
 		before := p.lost
-		err := p.events(node, b)
+		err := p.events(b)
 		if p.lost > before {
-			r.complain(node, lossText(p.lost-before))
+			r.complain(p.nodeOf(&b.Events()[0]), lossText(p.lost-before))
 		}
 		return err
 	})
 	if err := p.close(); err != nil {
 		return r.unwritten(err)
 	}
-	code := r.judge(answers)
+	code := r.judge(answers, err)
 	what := "flow"
 	if r.cmd.Table == conntrack.TableExpect {
 		what = "expectation"

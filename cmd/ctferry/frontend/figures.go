@@ -11,7 +11,7 @@ import (
 
 // figures carries out -C and -S.
 func (r *run) figures(ctx context.Context, q *control.Request) int {
-	answers := r.hosts.Call(ctx, q, nil)
+	answers, err := r.hosts.Call(ctx, q, nil)
 	p := newPrinter(r.Front, r.cmd, r.hosts.Several())
 	for i := range answers {
 		if a := &answers[i]; a.Err == nil && a.Result != nil {
@@ -21,22 +21,26 @@ func (r *run) figures(ctx context.Context, q *control.Request) int {
 	if err := p.close(); err != nil {
 		return r.unwritten(err)
 	}
-	return r.judge(answers)
+	return r.judge(answers, err)
 }
 
 // figures prints the count or the counters of a host.
-func (p *printer) figures(a *Answer) {
+func (p *printer) figures(a *control.Answer) {
+	node := ""
+	if p.named {
+		node = a.Node
+	}
 	if a.Result.CPUs == nil {
 		n := a.Result.Count
 		if a.Result.Fill != nil {
 			n = uint64(a.Result.Fill.Entries)
 		}
-		p.end(a.Node, strconv.AppendUint(p.buf, n, 10))
+		p.end(node, strconv.AppendUint(p.buf, n, 10))
 		return
 	}
 	for i := range a.Result.CPUs {
 		cpu := &a.Result.CPUs[i]
-		p.end(a.Node, encode.AppendStats(p.buf, cpu.CPU, counters(cpu)))
+		p.end(node, encode.AppendStats(p.buf, cpu.CPU, counters(cpu)))
 	}
 }
 

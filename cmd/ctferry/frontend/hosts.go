@@ -2,6 +2,8 @@ package frontend
 
 import (
 	"context"
+	"errors"
+	"sync"
 
 	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/source/flow"
@@ -11,8 +13,9 @@ import (
 type Hosts interface {
 	// Call has every host carry out q and gives an answer for each. rows, which
 	// may be nil, is never called by two goroutines at once; its error ends the
-	// call.
-	Call(ctx context.Context, q *control.Request, rows func(node string, b *flow.Batch) error) []Answer
+	// call. Of several hosts Event.Origin.Node tells whose a row is. The error is
+	// one of the call as a whole.
+	Call(ctx context.Context, q *control.Request, rows func(b *flow.Batch) error) ([]control.Answer, error)
 
 	// Several reports whether more than one host may answer: then every line
 	// says whose it is.
@@ -21,37 +24,82 @@ type Hosts interface {
 	Close() error
 }
 
-// Answer is what became of a request on one host.
-type Answer struct {
-	Node   string          // "" is this host
-	Result *control.Result // as far as it got; may be nil
-	Err    error           // why the request was not carried out, or not to its end
-	Silent bool            // the host did not answer, or not to the end: exit code 3
-}
-
 // Local makes Hosts of one Caller, which is asked as this host is. closed is
 // called by Close and may be nil.
-func Local(c control.Caller, closed func() error) Hosts { return local{c, closed} }
+func Local(c control.Caller, closed func() error) Hosts {
+	return &nodes{callers: []control.Caller{c}, names: []string{""}, closed: closed}
+}
 
-type local struct {
-	caller control.Caller
+// Nodes makes Hosts of nodes, a Caller for each name.
+func Nodes(names []string, callers []control.Caller, closed func() error) Hosts {
+	return &nodes{callers: callers, names: names, closed: closed}
+}
+
+// Fleet makes Hosts of all nodes.
+func Fleet(f *control.Fleet, closed func() error) Hosts { return &fleet{f, closed} }
+
+type fleet struct {
+	*control.Fleet
 	closed func() error
 }
 
-func (l local) Call(ctx context.Context, q *control.Request, rows func(string, *flow.Batch) error) []Answer {
-	var each func(*flow.Batch) error
-	if rows != nil {
-		each = func(b *flow.Batch) error { return rows("", b) }
-	}
-	result, err := l.caller.Call(ctx, q, each)
-	return []Answer{{Result: result, Err: err}}
-}
+func (f *fleet) Several() bool { return true }
+func (f *fleet) Close() error  { return end(f.closed) }
 
-func (l local) Several() bool { return false }
-
-func (l local) Close() error {
-	if l.closed == nil {
+func end(closed func() error) error {
+	if closed == nil {
 		return nil
 	}
-	return l.closed()
+	return closed()
+}
+
+// nodes are asked all at once.
+type nodes struct {
+	callers []control.Caller
+	names   []string
+	closed  func() error
+}
+
+func (n *nodes) Several() bool { return len(n.callers) > 1 }
+func (n *nodes) Close() error  { return end(n.closed) }
+
+// Call implements Hosts. One request serves all nodes: a write's ID is a node's
+// own affair.
+func (n *nodes) Call(ctx context.Context, q *control.Request, rows func(*flow.Batch) error) ([]control.Answer, error) {
+	if len(n.callers) == 1 {
+		result, err := n.callers[0].Call(ctx, q, rows)
+		return []control.Answer{{Node: n.names[0], Result: result, Err: err}}, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var mu sync.Mutex
+	var refused error
+	one := func(b *flow.Batch) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if refused == nil {
+			if refused = rows(b); refused != nil {
+				cancel(refused)
+			}
+		}
+		return refused
+	}
+	if rows == nil {
+		one = nil
+	}
+	answers := make([]control.Answer, len(n.callers))
+	var all sync.WaitGroup
+	for i := range n.callers {
+		all.Go(func() {
+			answers[i].Node = n.names[i]
+			answers[i].Result, answers[i].Err = n.callers[i].Call(ctx, q, one)
+		})
+	}
+	all.Wait()
+	return answers, refused
+}
+
+// silent reports whether a node did not answer, or not to the end.
+func silent(err error) bool {
+	return errors.Is(err, control.ErrAbsent) || errors.Is(err, control.ErrSlow) || errors.Is(err, control.ErrLost)
 }

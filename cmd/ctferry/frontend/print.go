@@ -52,11 +52,11 @@ func tableOf(c *conntrack.Command) flow.Table {
 }
 
 // rows prints rows, and writes what is enough to be worth it.
-func (p *printer) rows(node string, b *flow.Batch) error {
+func (p *printer) rows(b *flow.Batch) error {
 	events := b.Events()
 	p.text.Now = time.Now().UnixNano()
 	for i := range events {
-		p.row(node, &events[i])
+		p.row(&events[i])
 	}
 	if len(p.buf) < printFill {
 		return nil
@@ -64,21 +64,21 @@ func (p *printer) rows(node string, b *flow.Batch) error {
 	return p.flush()
 }
 
-func (p *printer) row(node string, e *flow.Event) {
+func (p *printer) row(e *flow.Event) {
 	p.name(e)
 	p.count++
 	switch {
 	case p.records != nil:
 		p.buf = append(p.records.Append(p.buf, e), '\n')
 	case p.deleted:
-		p.end(node, p.text.AppendDeleted(p.begin(), e))
+		p.end(p.nodeOf(e), p.text.AppendDeleted(p.begin(), e))
 	default:
-		p.end(node, p.text.AppendRow(p.begin(), e))
+		p.end(p.nodeOf(e), p.text.AppendRow(p.begin(), e))
 	}
 }
 
 // events prints live events and gives them away at once.
-func (p *printer) events(node string, b *flow.Batch) error {
+func (p *printer) events(b *flow.Batch) error {
 	events := b.Events()
 	p.text.Now = time.Now().UnixNano()
 	for i := range events {
@@ -93,7 +93,7 @@ func (p *printer) events(node string, b *flow.Batch) error {
 		case p.records != nil:
 			p.buf = append(p.records.Append(p.buf, e), '\n')
 		case e.Type != flow.TypeGap:
-			p.end(node, p.text.AppendEvent(p.begin(), e))
+			p.end(p.nodeOf(e), p.text.AppendEvent(p.begin(), e))
 		}
 	}
 	return p.flush()
@@ -126,6 +126,14 @@ func (p *printer) name(e *flow.Event) {
 	e.Has |= flow.HasLabelNames
 }
 
+// nodeOf is the name of an event's node, if lines are to have it.
+func (p *printer) nodeOf(e *flow.Event) string {
+	if !p.named || e.Origin == nil {
+		return ""
+	}
+	return e.Origin.Node
+}
+
 // begin is where a line is appended; XML's header stands before the first one.
 func (p *printer) begin() []byte {
 	if p.text.XML && !p.open {
@@ -142,7 +150,7 @@ func (p *printer) end(node string, line []byte) {
 	switch {
 	case len(line) == from:
 		return // no line of conntrack's
-	case !p.named || node == "":
+	case node == "":
 		p.buf = append(line, '\n')
 	case p.text.XML:
 		tag, rest, _ := bytes.Cut(bytes.Clone(line[from:]), []byte("<flow"))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/ctferry/ctferry/cmd/ctferry/conntrack"
@@ -43,19 +45,20 @@ func (r *run) do(ctx context.Context, s *step) int {
 // rows carries out what prints rows: -L, -G, -D and -U.
 func (r *run) rows(ctx context.Context, q *control.Request) int {
 	p := newPrinter(r.Front, r.cmd, r.hosts.Several())
-	var answers []Answer
+	var answers []control.Answer
+	var err error
 	if !nothing(q) {
-		answers = r.hosts.Call(ctx, q, func(node string, b *flow.Batch) error {
+		answers, err = r.hosts.Call(ctx, q, func(b *flow.Batch) error {
 			if r.cmd.Verb == conntrack.VerbGet {
 				b.Keep(func(e *flow.Event) bool { return r.passes(r.cmd, e) })
 			}
-			return p.rows(node, b)
+			return p.rows(b)
 		})
 	}
 	if err := p.close(); err != nil {
 		return r.unwritten(err)
 	}
-	count, code := p.count, r.judge(answers)
+	count, code := p.count, r.judge(answers, err)
 	if !q.Rows && r.cmd.Verb == conntrack.VerbDelete { // of expectations
 		count = total(answers)
 	}
@@ -72,12 +75,15 @@ func (r *run) unwritten(err error) int {
 }
 
 // judge tells what went wrong, host by host, and gives the exit code.
-func (r *run) judge(answers []Answer) int {
+func (r *run) judge(answers []control.Answer, err error) int {
 	code := exitOK
+	if err != nil && !slices.ContainsFunc(answers, func(a control.Answer) bool { return errors.Is(a.Err, err) }) {
+		answers = append(answers, control.Answer{Err: err})
+	}
 	for i := range answers {
 		a := &answers[i]
 		switch {
-		case a.Silent:
+		case silent(a.Err):
 			code = exitSilent
 		case a.Err != nil || a.Result != nil && a.Result.Failed > 0:
 			code = max(code, exitFailed)
@@ -93,7 +99,7 @@ func (r *run) judge(answers []Answer) int {
 }
 
 // result tells of a result what is no row.
-func (r *run) result(a *Answer) {
+func (r *run) result(a *control.Answer) {
 	for i := range a.Result.Failures {
 		failure := &a.Result.Failures[i]
 		text := why(r.cmd, failure.Err)
@@ -115,14 +121,14 @@ func (r *run) result(a *Answer) {
 
 // complain is say with the node's name.
 func (r *run) complain(node, text string) {
-	if node != "" {
+	if node != "" && !strings.HasPrefix(text, "node ") {
 		text = "node " + node + ": " + text
 	}
 	r.say("%s", text)
 }
 
 // total adds up what hosts counted.
-func total(answers []Answer) (n uint64) {
+func total(answers []control.Answer) (n uint64) {
 	for i := range answers {
 		if answers[i].Result != nil {
 			n += answers[i].Result.Count
@@ -169,11 +175,11 @@ func (r *run) summaryText(count uint64) string {
 
 // create carries out -I and -A. That an entry exists is what -A allows.
 func (r *run) create(ctx context.Context, s *step) int {
-	answers := r.hosts.Call(ctx, s.request, nil)
+	answers, err := r.hosts.Call(ctx, s.request, nil)
 	for i := range answers {
 		r.forgive(&answers[i], s)
 	}
-	code := r.judge(answers)
+	code := r.judge(answers, err)
 	if r.cmd.Table == conntrack.TableExpect {
 		return code
 	}
@@ -181,7 +187,7 @@ func (r *run) create(ctx context.Context, s *step) int {
 }
 
 // forgive takes from an answer the failures of -A that are none.
-func (r *run) forgive(a *Answer, s *step) {
+func (r *run) forgive(a *control.Answer, s *step) {
 	exists := func(index int, err error) bool {
 		return errnoOf(err) == syscall.EEXIST && index >= 0 && index < len(s.commands) && s.commands[index].Verb == conntrack.VerbAdd
 	}
@@ -204,8 +210,8 @@ func (r *run) forgive(a *Answer, s *step) {
 
 // flush carries out -F, which tells no number.
 func (r *run) flush(ctx context.Context, q *control.Request) int {
-	answers := r.hosts.Call(ctx, q, nil)
-	code := r.judge(answers)
+	answers, err := r.hosts.Call(ctx, q, nil)
+	code := r.judge(answers, err)
 	what := "connection tracking"
 	if r.cmd.Table == conntrack.TableExpect {
 		what = "expectation"
