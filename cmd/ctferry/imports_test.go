@@ -31,6 +31,8 @@ func allowed() map[string][]string {
 		"configs":             {"source", "sinks", "control", "source/flow", "internal/option"},
 
 		"cmd/ctferry/conntrack": {"source/flow"},
+		"cmd/ctferry/frontend":  {"cmd/ctferry/conntrack", "control", "encode", "source/flow"},
+		"cmd/ctferry/tap":       {"control", "source", "source/flow", "internal/option"},
 	}
 }
 

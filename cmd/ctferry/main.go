@@ -26,6 +26,9 @@ func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
 func main() {
+	if asConntrack(os.Args) {
+		os.Exit(conntrackLine(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	}
 	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -57,12 +60,13 @@ Try it, without root and without a configuration:
 
 Then:
   ctferry run                        this host's events as JSON lines (needs CAP_NET_ADMIN)
+  ctferry -L                         conntrack(8): list, delete, create, update, watch… (ctferry -L --help)
   ctferry check ctferry.yaml         what is wrong with a configuration, before it runs
   ctferry run -c ctferry.yaml        the service`
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use: "ctferry", Long: rootHelp, SilenceErrors: true, SilenceUsage: true,
+		Use: "ctferry", Long: rootHelp, Version: version, SilenceErrors: true, SilenceUsage: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("%q is no command: see ctferry --help", args[0])}
