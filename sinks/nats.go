@@ -48,6 +48,11 @@ type NATSOptions struct {
 
 	JetStream NATSJetStream `koanf:"jetstream"`
 
+	// Embedded says that the server is in this process, so that no URL is needed;
+	// whoever makes the sink sets InProcess then. No key of the configuration
+	// sets it.
+	Embedded bool `koanf:"-"`
+
 	// InProcess connects to a server in this process instead of the URLs
 	// (natsconn.Server.InProcess). No key of the configuration sets it.
 	InProcess nats.Option `koanf:"-"`

@@ -28,7 +28,7 @@ func allowed() map[string][]string {
 		"sinks/spool":         {},
 		"sinks":               {"encode", "source/flow", "sinks/spool", "internal/natsconn", "internal/option"},
 		"control":             {"encode", "source/flow", "internal/natsconn", "internal/option"},
-		"configs":             {"source", "sinks", "control", "source/flow", "internal/option"},
+		"configs":             {"source", "sinks", "control", "source/flow", "internal/natsconn", "internal/option"},
 
 		"cmd/ctferry/conntrack": {"source/flow"},
 	}
