@@ -59,6 +59,12 @@ type Change struct {
 
 	TCPState *uint8 // enum tcp_conntrack
 
+	// The kernel wants all of what SCTP and DCCP have told at once; what is not
+	// told here is told as the entry has it.
+	SCTPState           *uint8  // enum sctp_conntrack
+	OrigVTag, ReplyVTag *uint32 // of SCTP
+	DCCPState, DCCPRole *uint8  // enum ct_dccp_states, ct_dccp_roles
+
 	LabelAdd, LabelDel *[16]byte // bits; LabelDel before LabelAdd
 }
 
