@@ -79,6 +79,9 @@ func (c *chunker) flush(ctx context.Context) error {
 	return nil
 }
 
+// drop forgets rows that nobody hears.
+func (c *chunker) drop() { c.buf, c.held = c.buf[:0], 0 }
+
 // unpacker takes messages of rows apart, into one batch that it fills again and
 // again. It is one call's, for one goroutine.
 type unpacker struct {

@@ -26,6 +26,9 @@ type ServiceOptions struct {
 	Caller Caller
 	// Agent gives what the status record holds, and the books of every sink.
 	Agent func() (flow.Agent, []flow.SinkBooks)
+	// Refused, if there is one, is told of the requests that the service itself
+	// refuses, before Caller sees them; ctx has their Peer.
+	Refused func(ctx context.Context, q *Request, why *Error)
 	// Labels finds connection labels that requests give by name; nil finds none.
 	Labels LabelFinder
 }

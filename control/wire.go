@@ -32,6 +32,7 @@ const (
 	headerChunk  = "Ctferry-Chunk"  // bytes of a message, at most
 	headerStream = "Ctferry-Stream" // the caller's name for the answer, random
 	headerUser   = "Ctferry-User"   // who the caller says it is; nobody has verified it
+	headerInfo   = "Nats-Request-Info"
 )
 
 // messageKind is what a message of an answer is.

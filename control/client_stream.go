@@ -1,0 +1,142 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/ctferry/ctferry/internal/natsconn"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+)
+
+// incoming is one node's answer on its way.
+type incoming struct {
+	node   string // as it was asked for, or as it calls itself
+	run    string
+	next   uint64 // number of the next message
+	rows   uint64 // handed on
+	chunks uint64 // messages of rows
+	quiet  int    // messages taken since the last acknowledgement
+	heard  time.Time
+
+	over   bool
+	result *Result
+	err    error
+}
+
+// follow checks that a message is the next one.
+func (st *incoming) follow(head *messageHead) error {
+	if st.run == "" {
+		st.run, st.node = head.Run, head.Node
+	}
+	switch {
+	case head.Run != st.run:
+		return lost(st.node, "two runs answer to its name, %s and %s", st.run, head.Run)
+	case head.Seq == st.next+1:
+		return lost(st.node, "message %d did not arrive, after %s", st.next, st.told())
+	case head.Seq > st.next:
+		return lost(st.node, "messages %d to %d did not arrive, after %s", st.next, head.Seq-1, st.told())
+	case head.Seq < st.next:
+		return lost(st.node, "message %d came a second time", head.Seq)
+	}
+	st.next++
+	return nil
+}
+
+// check compares the end mark with what came.
+func (st *incoming) check(end *messageHead) error {
+	switch {
+	case end.Rows != st.rows || end.Chunks != st.chunks:
+		return lost(st.node, "%s in %d messages came, and the node sent %d in %d", st.told(), st.chunks, end.Rows, end.Chunks)
+	case st.err != nil:
+		return st.err
+	case st.result == nil:
+		return lost(st.node, "it ended without a result")
+	}
+	return nil
+}
+
+func (st *incoming) told() string { return fmt.Sprintf("%d rows", st.rows) }
+
+// answer is what the node's part has come to.
+func (st *incoming) answer(q *Request) Answer {
+	a := Answer{Node: st.node, Result: st.result, Err: st.err}
+	if a.Result == nil {
+		a.Result = &Result{Request: q.ID, Node: st.node, Count: st.rows}
+	}
+	return a
+}
+
+// readError reads a node's refusal.
+func readError(m *nats.Msg) *Error {
+	e := &Error{}
+	if json.Unmarshal(m.Data, e) == nil && e.Code != 0 {
+		return e
+	}
+	code, _ := strconv.Atoi(m.Header.Get(micro.ErrorCodeHeader))
+	return &Error{Code: Code(code), Message: m.Header.Get(micro.ErrorHeader)}
+}
+
+// end notes that no more is awaited of a node.
+func (l *call) end(st *incoming, err error) {
+	if st.over {
+		return
+	}
+	st.over, st.err = true, err
+	l.open--
+	l.mu.Lock()
+	m, known := l.marks[st]
+	delete(l.marks, st)
+	l.mu.Unlock()
+	if _, refused := err.(*Error); err != nil && !refused && known {
+		l.say(m.control, []byte(wordCancel))
+	}
+	l.ended(st)
+}
+
+// endAll ends every node's part.
+func (l *call) endAll(why func(*incoming) error) {
+	for _, st := range l.streams {
+		if !st.over {
+			l.end(st, why(st))
+		}
+	}
+}
+
+// cancel tells the nodes that are still at it that nobody wants more. One that
+// has not yet spoken is told where it would listen.
+func (l *call) cancel() {
+	for _, st := range l.streams {
+		if !st.over {
+			l.say(l.c.subjects.stream(st.node, l.terms.Token), []byte(wordCancel))
+		}
+	}
+}
+
+// deny takes the server's word that a permission is missing.
+func (l *call) deny(pe *natsconn.PermissionError) {
+	l.endAll(func(st *incoming) error {
+		l.mu.Lock()
+		m := l.marks[st]
+		l.mu.Unlock()
+		if pe.Subject != m.control && pe.Subject != l.subject && pe.Subject != l.inbox+".*" {
+			return nil
+		}
+		return denied(st.node, pe)
+	})
+}
+
+// judge gives up nodes that have been silent for too long.
+func (l *call) judge(now time.Time) {
+	limit := time.Duration(0)
+	if l.q.Timeout > 0 && l.q.Verb != VerbWatch {
+		limit = l.q.Timeout + graceTime
+	}
+	for _, st := range l.streams {
+		if silent := now.Sub(st.heard); !st.over && (silent > l.c.o.Silence || limit > 0 && now.Sub(l.begun) > limit) {
+			l.end(st, slow(st.node, silent, st.rows))
+		}
+	}
+}
