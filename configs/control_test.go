@@ -175,3 +175,13 @@ func TestLeafnodeSecrets(t *testing.T) {
 	same(t, withSink("nats_server: {leafnodes: [{urls: [nats://a], user: u, password: '***'}]}").faults(t),
 		"a.yaml:1:55: nats_server.leafnodes[0].password: *** stands for a secret that was not printed: give the secret itself or leafnodes[0].password_file")
 }
+
+// Who only asks others needs no sink.
+func TestClientNeedsNoSink(t *testing.T) {
+	in, _ := file("connections: {hub: {type: nats, urls: [nats://a]}}\ncontrol: {connection: hub, site: paris}\n").input(t)
+	in.Client = true
+	cfg, err := Load(in)
+	if err != nil || cfg.Control.Site != "paris" || cfg.Control.Connection.URLs[0] != "nats://a" {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+}

@@ -44,7 +44,7 @@ func Load(in Input) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	b := &builder{layers: l, filters: map[string]*flow.Filter{}}
+	b := &builder{layers: l, filters: map[string]*flow.Filter{}, client: in.Client}
 	cfg := b.build(in.File == "")
 	if errs := b.errors(); len(errs) > 0 {
 		return nil, errs
@@ -58,6 +58,7 @@ type builder struct {
 	*layers
 	faults  option.Faults
 	filters map[string]*flow.Filter // by canonical form: equal filters are one
+	client  bool                    // no sink is needed
 }
 
 func (b *builder) build(standalone bool) *Config {

@@ -30,6 +30,7 @@ func (b *builder) sinks(cfg *Config, r raw) {
 		}
 	}
 	switch {
+	case b.client:
 	case len(r.Sinks) == 0 && len(b.errs) == 0:
 		b.judge("", option.Faults{{Path: "sinks", Text: "there is none: expected at least one, such as out: {type: stdout}"}})
 	case len(cfg.Sinks) == 0 && len(cfg.all) == len(r.Sinks) && len(cfg.all) > 0:

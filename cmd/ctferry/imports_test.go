@@ -31,6 +31,8 @@ func allowed() map[string][]string {
 		"configs":             {"source", "sinks", "control", "source/flow", "internal/natsconn", "internal/option"},
 
 		"cmd/ctferry/conntrack": {"source/flow"},
+		"cmd/ctferry/embedded":  {"configs", "control", "internal/natsconn"},
+		"cmd/ctferry/connect":   {"cmd/ctferry/embedded", "configs", "control", "internal/natsconn", "internal/option"},
 	}
 }
 

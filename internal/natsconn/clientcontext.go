@@ -1,7 +1,6 @@
 package natsconn
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,23 +83,17 @@ func contextDir(getenv func(string) string) (string, error) {
 	return "", errors.New("neither XDG_CONFIG_HOME nor HOME is set")
 }
 
-// ReadContext reads a context's file. An error names it.
-func ReadContext(path string) (*ClientContext, error) {
+// ReadContext reads a context's file into x, a *ClientContext or a struct with
+// one embedded. An error names the file.
+func ReadContext(path string, x any) error {
 	text, err := readFile(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	x := &ClientContext{}
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(x); err != nil {
-		return nil, fmt.Errorf("%s: no context of the nats tool: %w", path, err)
+	if err := json.Unmarshal(text, x); err != nil {
+		return fmt.Errorf("%s: no context of the nats tool: %w", path, err)
 	}
-	return x, nil
-}
-
-// Marshal writes the file's content.
-func (x *ClientContext) Marshal() ([]byte, error) {
-	text, err := json.MarshalIndent(x, "", "  ")
-	return append(text, '\n'), err
+	return nil
 }
 
 // Config turns the context into a connection's configuration. getenv serves

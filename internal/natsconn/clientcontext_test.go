@@ -1,6 +1,7 @@
 package natsconn_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -102,8 +103,8 @@ func TestContextConfig(t *testing.T) {
 		"nkey and inet": {`{"nkey": "/n", "url": "[::1]:4222"}`, natsconn.Config{URLs: []string{"nats://[::1]:4222"}, NkeyFile: "/n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x, err := natsconn.ReadContext(file(t, tt.text))
-			if err != nil {
+			var x natsconn.ClientContext
+			if err := natsconn.ReadContext(file(t, tt.text), &x); err != nil {
 				t.Fatal(err)
 			}
 			got, err := x.Config(env)
@@ -129,7 +130,8 @@ func TestContextAtFault(t *testing.T) {
 		`{"url": "nats://u:hunter2@%zz"}`:     "url: a server's address cannot be read",
 		`{"url": " , "}`:                      "url: no server",
 	} {
-		x, err := natsconn.ReadContext(file(t, text))
+		var x natsconn.ClientContext
+		err := natsconn.ReadContext(file(t, text), &x)
 		if err == nil {
 			_, err = x.Config(getenv(nil))
 		}
@@ -137,7 +139,7 @@ func TestContextAtFault(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
-	if _, err := natsconn.ReadContext(filepath.Join(t.TempDir(), "absent.json")); !os.IsNotExist(err) {
+	if err := natsconn.ReadContext(filepath.Join(t.TempDir(), "absent.json"), &natsconn.ClientContext{}); !os.IsNotExist(err) {
 		t.Errorf("an absent file: %v", err)
 	}
 }
@@ -146,12 +148,15 @@ func TestContextAtFault(t *testing.T) {
 func TestContextConnects(t *testing.T) {
 	noLeaks(t)
 	b := natstest.Start(t, func(c *natsconn.ServerConfig) { c.Token = option.NewSecret("tok") })
-	text, err := (&natsconn.ClientContext{URL: b.ClientURL(), Token: "tok", InboxPrefix: "_MINE"}).Marshal()
+	text, err := json.Marshal(natsconn.ClientContext{URL: b.ClientURL(), Token: "tok", InboxPrefix: "_MINE"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := natsconn.ReadContext(file(t, string(text)))
-	if err != nil {
+	var x struct {
+		natsconn.ClientContext
+		More string `json:"description"`
+	}
+	if err := natsconn.ReadContext(file(t, string(text)), &x); err != nil {
 		t.Fatal(err)
 	}
 	conf, err := x.Config(os.Getenv)
@@ -173,8 +178,8 @@ func FuzzContext(f *testing.F) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		x, err := natsconn.ReadContext(path)
-		if err != nil {
+		var x natsconn.ClientContext
+		if natsconn.ReadContext(path, &x) != nil {
 			return
 		}
 		conf, err := x.Config(getenv(nil))

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -14,7 +15,16 @@ import (
 // Server is the server inside the process.
 type Server struct {
 	*natsconn.Server
-	conf configs.NATSServer
+	conf     configs.NATSServer
+	subjects control.Subjects
+}
+
+// Context is a context of the nats tool that also says where the nodes are. The
+// tool passes over what it does not know.
+type Context struct {
+	natsconn.ClientContext
+	Prefix string `json:"ctferry_prefix,omitempty"`
+	Site   string `json:"ctferry_site,omitempty"`
 }
 
 // New makes the keys that are missing, and the server. Nothing runs before
@@ -35,7 +45,7 @@ func New(c configs.NATSServer, node string, s control.Subjects, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	return &Server{srv, c}, nil
+	return &Server{srv, c, s}, nil
 }
 
 // Start starts the server, and then writes where it is beside each key.
@@ -70,15 +80,15 @@ func (s *Server) writeContexts() error {
 		return &natsconn.FieldError{Field: "nats_server.tls.cert_file", Err: err}
 	}
 	for _, role := range Roles() {
-		x := natsconn.ClientContext{
+		x := Context{Prefix: s.subjects.Prefix, Site: s.subjects.Site, ClientContext: natsconn.ClientContext{
 			Description: "ctferry on this host, as " + role, URL: at, NKey: s.conf.Credentials.SeedFile(role),
 			CA: ca, InboxPrefix: InboxPrefix(role), TLSFirst: s.conf.Server.TLS.HandshakeFirst,
-		}
-		text, err := x.Marshal()
+		}}
+		text, err := json.MarshalIndent(x, "", "  ")
 		if err != nil {
 			return err
 		}
-		if err := s.conf.Credentials.Write(contextName(role), text); err != nil {
+		if err := s.conf.Credentials.Write(contextName(role), append(text, '\n')); err != nil {
 			return err
 		}
 	}
@@ -86,4 +96,3 @@ func (s *Server) writeContexts() error {
 }
 
 func contextName(role string) string { return role + ".json" }
-

@@ -56,8 +56,8 @@ func within(t *testing.T) context.Context {
 // as connects over TCP with what lies in the directory for a role.
 func as(t *testing.T, c configs.NATSServer, role string, cb natsconn.Callbacks) *nats.Conn {
 	t.Helper()
-	x, err := natsconn.ReadContext(filepath.Join(c.Credentials.Dir, contextName(role)))
-	if err != nil {
+	var x Context
+	if err := natsconn.ReadContext(filepath.Join(c.Credentials.Dir, contextName(role)), &x); err != nil {
 		t.Fatal(err)
 	}
 	conf, err := x.Config(os.Getenv)
@@ -258,8 +258,8 @@ func TestClientsNeedCertificates(t *testing.T) {
 	if err := self(t, s).Flush(); err != nil {
 		t.Errorf("the process itself: %v", err)
 	}
-	x, err := natsconn.ReadContext(filepath.Join(c.Credentials.Dir, contextName(Viewer)))
-	if err != nil {
+	var x Context
+	if err := natsconn.ReadContext(filepath.Join(c.Credentials.Dir, contextName(Viewer)), &x); err != nil {
 		t.Fatal(err)
 	}
 	conf, err := x.Config(os.Getenv)
@@ -288,7 +288,8 @@ func TestClientsUseTheCertificatesName(t *testing.T) {
 	c.Server.Listen = "127.0.0.2:0" // which the certificate has not
 	c.Server.TLS.CertFile, c.Server.TLS.KeyFile = authority.Issue(t, "server", time.Hour)
 	s := start(t, c)
-	x, err := natsconn.ReadContext(filepath.Join(c.Credentials.Dir, contextName(Viewer)))
+	var x Context
+	err := natsconn.ReadContext(filepath.Join(c.Credentials.Dir, contextName(Viewer)), &x)
 	_, port, _ := strings.Cut(s.ClientURL(), "127.0.0.2:")
 	if err != nil || x.URL != "tls://localhost:"+port {
 		t.Errorf("%+v, %v; the server is at %s", x, err, s.ClientURL())
