@@ -18,9 +18,9 @@ import (
 // word that it has run out.
 const graceTime = 3 * time.Second
 
-// call is one request under way, to one node or to many. One goroutine takes
+// clientCall is one request under way, to one node or to many. One goroutine takes
 // what comes in; a timer keeps in touch.
-type call struct {
+type clientCall struct {
 	c       *Client
 	q       *Request
 	subject string
@@ -49,8 +49,8 @@ type mark struct {
 }
 
 // newCall makes a call to the nodes that are expected.
-func (c *Client) newCall(q *Request, subject string, many bool, expect []string, rows func(*flow.Batch) error) *call {
-	l := &call{
+func (c *Client) newCall(q *Request, subject string, many bool, expect []string, rows func(*flow.Batch) error) *clientCall {
+	l := &clientCall{
 		c: c, q: q, subject: subject, many: many, rows: rows, terms: c.terms(len(expect)), ended: func(*incoming) {},
 		inbox: c.nc.NewInbox(), denied: make(chan *natsconn.PermissionError, 1), begun: time.Now(),
 		streams: map[string]*incoming{}, marks: map[*incoming]mark{},
@@ -68,7 +68,7 @@ func (c *Client) newCall(q *Request, subject string, many bool, expect []string,
 }
 
 // stream gives a node's answer, a new one if there is none.
-func (l *call) stream(node string) *incoming {
+func (l *clientCall) stream(node string) *incoming {
 	st := l.streams[Token(node)]
 	if st == nil {
 		st = &incoming{node: node, heard: time.Now()}
@@ -80,7 +80,7 @@ func (l *call) stream(node string) *incoming {
 
 // run asks and takes all answers. The error is one that ended the whole call;
 // what became of each node stands in its stream.
-func (l *call) run(ctx context.Context) error {
+func (l *clientCall) run(ctx context.Context) error {
 	sub, err := l.c.nc.ChanSubscribe(l.inbox+".*", l.msgs)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (l *call) run(ctx context.Context) error {
 }
 
 // ask sends the request.
-func (l *call) ask() error {
+func (l *clientCall) ask() error {
 	data, err := json.Marshal(l.q)
 	if err != nil {
 		return err
@@ -120,12 +120,12 @@ func (l *call) ask() error {
 // reply is where answers are to go: another subject every second, since a node
 // that may only answer loses the permission for one after a while, and only a
 // message with a new one renews it.
-func (l *call) reply() string {
+func (l *clientCall) reply() string {
 	return l.inbox + "." + strconv.FormatInt(int64(time.Since(l.begun)/time.Second), 10)
 }
 
 // take takes what comes in until every node has come to its end.
-func (l *call) take(ctx context.Context, broken <-chan nats.Status) error {
+func (l *clientCall) take(ctx context.Context, broken <-chan nats.Status) error {
 	tick := time.NewTicker(min(l.c.o.Silence/10, time.Second))
 	defer tick.Stop()
 	for !l.done() {
@@ -157,12 +157,12 @@ func (l *call) take(ctx context.Context, broken <-chan nats.Status) error {
 
 // done reports whether all has come. Of nodes that nobody knew before, the
 // first have some time to answer.
-func (l *call) done() bool {
+func (l *clientCall) done() bool {
 	return l.open == 0 && (!l.many || len(l.streams) > 0 || time.Since(l.begun) > l.c.o.Discover)
 }
 
 // message takes one message. Its error is the caller's own.
-func (l *call) message(m *nats.Msg) error {
+func (l *clientCall) message(m *nats.Msg) error {
 	if isNobody(m) {
 		l.endAll(func(st *incoming) error { return absent(st.node, l.subject) })
 		return nil
@@ -189,7 +189,7 @@ func (l *call) message(m *nats.Msg) error {
 }
 
 // body takes what a message holds.
-func (l *call) body(st *incoming, head *messageHead, m *nats.Msg) error {
+func (l *clientCall) body(st *incoming, head *messageHead, m *nats.Msg) error {
 	switch head.Kind {
 	case kindRows:
 		if err := l.someRows(st, head, m.Data); err != nil {
@@ -210,7 +210,7 @@ func (l *call) body(st *incoming, head *messageHead, m *nats.Msg) error {
 }
 
 // someRows hands rows to the caller.
-func (l *call) someRows(st *incoming, head *messageHead, data []byte) error {
+func (l *clientCall) someRows(st *incoming, head *messageHead, data []byte) error {
 	if head.Rows == 0 {
 		return nil
 	}
@@ -227,7 +227,7 @@ func (l *call) someRows(st *incoming, head *messageHead, data []byte) error {
 
 // acknowledge notes that one more message has been taken, and tells the node
 // for every half of the window.
-func (l *call) acknowledge(st *incoming, control string) {
+func (l *clientCall) acknowledge(st *incoming, control string) {
 	if st.over || control == "" {
 		return
 	}
@@ -245,13 +245,13 @@ func (l *call) acknowledge(st *incoming, control string) {
 }
 
 // say sends a word to a node. If it is lost, the timer says it again.
-func (l *call) say(control string, word []byte) {
+func (l *clientCall) say(control string, word []byte) {
 	_ = l.c.nc.PublishMsg(&nats.Msg{Subject: control, Reply: l.reply(), Data: word})
 }
 
 // keepInTouch tells the nodes now and then how far their answers have been
 // taken, also while rows runs, until stop is called.
-func (l *call) keepInTouch() (stop func()) {
+func (l *clientCall) keepInTouch() (stop func()) {
 	var timer *time.Timer
 	ready := make(chan struct{})
 	timer = time.AfterFunc(beat, func() {

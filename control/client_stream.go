@@ -80,7 +80,7 @@ func readError(m *nats.Msg) *Error {
 }
 
 // end notes that no more is awaited of a node.
-func (l *call) end(st *incoming, err error) {
+func (l *clientCall) end(st *incoming, err error) {
 	if st.over {
 		return
 	}
@@ -97,7 +97,7 @@ func (l *call) end(st *incoming, err error) {
 }
 
 // endAll ends every node's part.
-func (l *call) endAll(why func(*incoming) error) {
+func (l *clientCall) endAll(why func(*incoming) error) {
 	for _, st := range l.streams {
 		if !st.over {
 			l.end(st, why(st))
@@ -107,7 +107,7 @@ func (l *call) endAll(why func(*incoming) error) {
 
 // cancel tells the nodes that are still at it that nobody wants more. One that
 // has not yet spoken is told where it would listen.
-func (l *call) cancel() {
+func (l *clientCall) cancel() {
 	for _, st := range l.streams {
 		if !st.over {
 			l.say(l.c.subjects.stream(st.node, l.terms.Token), []byte(wordCancel))
@@ -116,7 +116,7 @@ func (l *call) cancel() {
 }
 
 // deny takes the server's word that a permission is missing.
-func (l *call) deny(pe *natsconn.PermissionError) {
+func (l *clientCall) deny(pe *natsconn.PermissionError) {
 	l.endAll(func(st *incoming) error {
 		l.mu.Lock()
 		m := l.marks[st]
@@ -129,7 +129,7 @@ func (l *call) deny(pe *natsconn.PermissionError) {
 }
 
 // judge gives up nodes that have been silent for too long.
-func (l *call) judge(now time.Time) {
+func (l *clientCall) judge(now time.Time) {
 	limit := time.Duration(0)
 	if l.q.Timeout > 0 && l.q.Verb != VerbWatch {
 		limit = l.q.Timeout + graceTime

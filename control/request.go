@@ -77,9 +77,10 @@ type Result struct {
 	Failed   uint64    // entries that could not be
 	Failures []Failure // the first of them, at most MaxFailures
 
-	DryRun      bool // nothing was touched
-	Truncated   bool // there are more rows than Limit
-	Interrupted bool // the table changed under the dump: rows may be missing or doubled
+	Spared      uint64 // entries that the node protects and that were left alone
+	DryRun      bool   // nothing was touched
+	Truncated   bool   // there are more rows than Limit
+	Interrupted bool   // the table changed under the dump: rows may be missing or doubled
 
 	Fill *flow.TableFill // count without a filter: the kernel's own figures
 	CPUs []flow.CPUStats // stats

@@ -40,6 +40,7 @@ type resultJSON struct {
 	Count       uint64              `json:"count"`
 	Failed      uint64              `json:"failed,omitempty"`
 	Failures    []failureJSON       `json:"failures,omitempty"`
+	Spared      uint64              `json:"spared,omitempty"`
 	DryRun      bool                `json:"dry_run,omitempty"`
 	Truncated   bool                `json:"truncated,omitempty"`
 	Interrupted bool                `json:"interrupted,omitempty"`
@@ -62,7 +63,7 @@ type fillJSON struct {
 // MarshalJSON writes the result; the entries of its failures are records.
 func (r *Result) MarshalJSON() ([]byte, error) {
 	out := resultJSON{
-		V: Version, Request: r.Request, Node: r.Node, Count: r.Count, Failed: r.Failed,
+		V: Version, Request: r.Request, Node: r.Node, Count: r.Count, Failed: r.Failed, Spared: r.Spared,
 		DryRun: r.DryRun, Truncated: r.Truncated, Interrupted: r.Interrupted, Fill: (*fillJSON)(r.Fill),
 	}
 	enc := encode.Formats()["json"].NewEncoder(encode.Projection{})
@@ -99,7 +100,7 @@ func (r *Result) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("result: cpus: %d are too many: at most %d", len(in.CPUs), maxCPUs)
 	}
 	out := Result{
-		Request: in.Request, Node: in.Node, Count: in.Count, Failed: in.Failed,
+		Request: in.Request, Node: in.Node, Count: in.Count, Failed: in.Failed, Spared: in.Spared,
 		DryRun: in.DryRun, Truncated: in.Truncated, Interrupted: in.Interrupted, Fill: (*flow.TableFill)(in.Fill),
 	}
 	if err := out.readFailures(in.Failures); err != nil {

@@ -33,6 +33,8 @@ func allowed() map[string][]string {
 		"cmd/ctferry/conntrack": {"source/flow"},
 		"cmd/ctferry/embedded":  {"configs", "control", "internal/natsconn"},
 		"cmd/ctferry/connect":   {"cmd/ctferry/embedded", "configs", "control", "internal/natsconn", "internal/option"},
+		"cmd/ctferry/frontend":  {"cmd/ctferry/conntrack", "control", "encode", "source/flow"},
+		"cmd/ctferry/tap":       {"control", "source", "source/flow", "internal/option"},
 	}
 }
 
