@@ -103,7 +103,9 @@ func (l *clientCall) run(ctx context.Context) error {
 
 // ask sends the request.
 func (l *clientCall) ask() error {
-	data, err := json.Marshal(l.q)
+	body := *l.q
+	body.Verb, body.Table = "", "" // the subject says them
+	data, err := json.Marshal(&body)
 	if err != nil {
 		return err
 	}
@@ -135,7 +137,9 @@ func (l *clientCall) take(ctx context.Context, broken <-chan nats.Status) error 
 				return err
 			}
 		case pe := <-l.denied:
-			l.deny(pe)
+			if err := l.deny(pe); err != nil {
+				return err
+			}
 		case <-broken:
 			l.endAll(func(st *incoming) error {
 				return &nodeError{node: st.node, kind: ErrLost, detail: "the connection to NATS broke after " + st.told(), cause: nats.ErrDisconnected}

@@ -115,17 +115,25 @@ func (l *clientCall) cancel() {
 	}
 }
 
-// deny takes the server's word that a permission is missing.
-func (l *clientCall) deny(pe *natsconn.PermissionError) {
-	l.endAll(func(st *incoming) error {
-		l.mu.Lock()
-		m := l.marks[st]
-		l.mu.Unlock()
-		if pe.Subject != m.control && pe.Subject != l.subject && pe.Subject != l.inbox+".*" {
-			return nil
+// deny takes the server's word that a permission is missing: to ask, or to say
+// how far a node's answer has been taken. The error is one of the whole call.
+func (l *clientCall) deny(pe *natsconn.PermissionError) error {
+	if pe.Subject == l.subject || pe.Subject == l.inbox+".*" {
+		if l.many {
+			return denied("", pe)
 		}
-		return denied(st.node, pe)
-	})
+		l.endAll(func(st *incoming) error { return denied(st.node, pe) })
+		return nil
+	}
+	for _, st := range l.streams {
+		l.mu.Lock()
+		m, known := l.marks[st]
+		l.mu.Unlock()
+		if known && m.control == pe.Subject {
+			l.end(st, denied(st.node, pe))
+		}
+	}
+	return nil
 }
 
 // judge gives up nodes that have been silent for too long.
