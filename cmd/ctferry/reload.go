@@ -42,6 +42,9 @@ func needsRestart(was, is *configs.Config) error {
 	if !reflect.DeepEqual(was.Source, is.Source) {
 		keys = append(keys, "source")
 	}
+	if !reflect.DeepEqual(was.NATSServer, is.NATSServer) {
+		keys = append(keys, "nats_server")
+	}
 	if len(keys) == 0 {
 		return nil
 	}
@@ -99,7 +102,7 @@ func (s *service) build(all []sinks.Config) (workers map[string]*worker, fresh [
 }
 
 func same(w *worker, c sinks.Config) bool {
-	return reflect.DeepEqual(w.outlet.Config(), c) && w.files == fingerprint(c)
+	return reflect.DeepEqual(w.cfg, c) && w.files == fingerprint(c)
 }
 
 // fingerprint covers the content of every file that a sink's keys name (those

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ctferry/ctferry/cmd/ctferry/embedded"
 	"github.com/ctferry/ctferry/configs"
 	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source"
@@ -24,6 +25,7 @@ type service struct {
 	log    *slog.Logger
 	fanout *sinks.Fanout
 	source *source.Source
+	server *embedded.Server // nil without nats_server
 
 	mu       sync.Mutex // guards what a reload changes
 	workers  map[string]*worker
@@ -34,6 +36,7 @@ type service struct {
 
 // worker is an outlet that runs.
 type worker struct {
+	cfg    sinks.Config // as configured
 	outlet *sinks.Outlet
 	files  string // fingerprint of the files that the sink's keys name
 	cancel context.CancelFunc
@@ -47,6 +50,9 @@ func newService(cfg *configs.Config, log *slog.Logger) (*service, error) {
 		return nil, err
 	}
 	s := &service{cfg: cfg, id: id, log: log, workers: map[string]*worker{}, failed: make(chan error, 1)}
+	if s.server, err = newServer(cfg, log); err != nil {
+		return nil, err
+	}
 	var outlets []*sinks.Outlet
 	for _, c := range cfg.Sinks {
 		w, err := s.newWorker(c)
@@ -62,11 +68,11 @@ func newService(cfg *configs.Config, log *slog.Logger) (*service, error) {
 }
 
 func (s *service) newWorker(c sinks.Config) (*worker, error) {
-	o, err := sinks.NewOutlet(c, s.id.Node, s.id.Run, s.log)
+	o, err := sinks.NewOutlet(s.joined(c), s.id.Node, s.id.Run, s.log)
 	if err != nil {
 		return nil, err
 	}
-	return &worker{outlet: o, files: fingerprint(c), done: make(chan struct{})}, nil
+	return &worker{cfg: c, outlet: o, files: fingerprint(c), done: make(chan struct{})}, nil
 }
 
 // wanted is what the sinks together ask for.
@@ -83,6 +89,12 @@ func wanted(all []sinks.Config) flow.Types {
 func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*configs.Config, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if s.server != nil {
+		if err := s.server.Start(ctx); err != nil {
+			return err
+		}
+		defer s.server.Shutdown() // after every sink has drained
+	}
 	for _, w := range s.workers {
 		s.start(w, nil)
 	}
