@@ -40,6 +40,7 @@ type Client struct {
 	nc       *nats.Conn
 	o        ClientOptions
 	subjects Subjects
+	beat     time.Duration // between two words to a node
 	denials  *denials
 	known    knownNodes
 }
@@ -51,7 +52,7 @@ func NewClient(nc *nats.Conn, o ClientOptions) (*Client, error) {
 	def := DefaultConfig()
 	o.Prefix, o.Site = cmp.Or(o.Prefix, def.Prefix), cmp.Or(o.Site, def.Site)
 	o.Silence, o.Discover, o.Memory = cmp.Or(o.Silence, defaultSilence), cmp.Or(o.Discover, defaultDiscover), cmp.Or(o.Memory, defaultMemory)
-	c := &Client{nc: nc, o: o, subjects: Subjects{Prefix: o.Prefix, Site: o.Site}}
+	c := &Client{nc: nc, o: o, beat: beat, subjects: Subjects{Prefix: o.Prefix, Site: o.Site}}
 	if err := c.subjects.problem(); err != nil {
 		return nil, err
 	}

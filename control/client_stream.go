@@ -80,7 +80,7 @@ func readError(m *nats.Msg) *Error {
 }
 
 // end notes that no more is awaited of a node.
-func (l *clientCall) end(st *incoming, err error) {
+func (l *inquiry) end(st *incoming, err error) {
 	if st.over {
 		return
 	}
@@ -97,7 +97,7 @@ func (l *clientCall) end(st *incoming, err error) {
 }
 
 // endAll ends every node's part.
-func (l *clientCall) endAll(why func(*incoming) error) {
+func (l *inquiry) endAll(why func(*incoming) error) {
 	for _, st := range l.streams {
 		if !st.over {
 			l.end(st, why(st))
@@ -107,7 +107,7 @@ func (l *clientCall) endAll(why func(*incoming) error) {
 
 // cancel tells the nodes that are still at it that nobody wants more. One that
 // has not yet spoken is told where it would listen.
-func (l *clientCall) cancel() {
+func (l *inquiry) cancel() {
 	for _, st := range l.streams {
 		if !st.over {
 			l.say(l.c.subjects.stream(st.node, l.terms.Token), []byte(wordCancel))
@@ -117,7 +117,7 @@ func (l *clientCall) cancel() {
 
 // deny takes the server's word that a permission is missing: to ask, or to say
 // how far a node's answer has been taken. The error is one of the whole call.
-func (l *clientCall) deny(pe *natsconn.PermissionError) error {
+func (l *inquiry) deny(pe *natsconn.PermissionError) error {
 	if pe.Subject == l.subject || pe.Subject == l.inbox+".*" {
 		if l.many {
 			return denied("", pe)
@@ -137,7 +137,7 @@ func (l *clientCall) deny(pe *natsconn.PermissionError) error {
 }
 
 // judge gives up nodes that have been silent for too long.
-func (l *clientCall) judge(now time.Time) {
+func (l *inquiry) judge(now time.Time) {
 	limit := time.Duration(0)
 	if l.q.Timeout > 0 && l.q.Verb != VerbWatch {
 		limit = l.q.Timeout + graceTime

@@ -51,7 +51,7 @@ func (f *Fleet) Call(ctx context.Context, q *Request, rows func(*flow.Batch) err
 func (f *Fleet) call(ctx context.Context, q *Request, rows func(*flow.Batch) error, expect []string) ([]Answer, error) {
 	deadline, bounded := ctx.Deadline()
 	own := f.c.prepare(q, deadline, bounded)
-	l := f.c.newCall(own, f.c.subjects.Fleet(own.Table, own.Verb), true, expect, rows)
+	l := f.c.newInquiry(own, f.c.subjects.Fleet(own.Table, own.Verb), true, expect, rows)
 	if f.Ended != nil {
 		l.ended = func(st *incoming) { f.Ended(st.answer(own)) }
 	}
@@ -77,7 +77,7 @@ type nodeCaller struct {
 func (n nodeCaller) Call(ctx context.Context, q *Request, rows func(*flow.Batch) error) (*Result, error) {
 	deadline, bounded := ctx.Deadline()
 	own := n.c.prepare(q, deadline, bounded)
-	l := n.c.newCall(own, n.c.subjects.Node(n.node, own.Table, own.Verb), false, []string{n.node}, rows)
+	l := n.c.newInquiry(own, n.c.subjects.Node(n.node, own.Table, own.Verb), false, []string{n.node}, rows)
 	err := l.run(ctx)
 	a := l.stream(n.node).answer(own)
 	if err == nil {

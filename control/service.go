@@ -37,19 +37,6 @@ type ServiceOptions struct {
 // are, so that a refusal comes at once.
 const spareWorkers = 8
 
-// serviceTimes are the service's clocks.
-type serviceTimes struct {
-	ask   time.Duration // how long another run has to answer for the name
-	again time.Duration // between two times of asking, while serving
-	back  time.Duration // how long to step back at first; then longer, up to again
-	beat  time.Duration // after how long without a message the node says that it is there
-	drain time.Duration // how long requests under way may go on once the service stops
-}
-
-func defaultTimes() serviceTimes {
-	return serviceTimes{ask: time.Second, again: 30 * time.Second, back: 2 * time.Second, beat: beat, drain: 5 * time.Second}
-}
-
 // errStopping is what requests end with when the service stops.
 var errStopping = &Error{Code: CodeUnavailable, Message: "the node is stopping"}
 
@@ -226,7 +213,7 @@ func (s *Service) keepInTouch(ctx context.Context) {
 		all := slices.Collect(maps.Values(s.answers))
 		s.mu.Unlock()
 		for _, a := range all {
-			a.out.beat(s.times.beat)
+			a.out.beat()
 		}
 	}
 }

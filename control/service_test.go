@@ -63,7 +63,10 @@ func fillRow(e *flow.Event, origin *flow.Origin, i uint32) {
 
 // quick are clocks for tests.
 func quick() serviceTimes {
-	return serviceTimes{ask: 150 * time.Millisecond, again: 500 * time.Millisecond, back: 50 * time.Millisecond, beat: 100 * time.Millisecond, drain: 500 * time.Millisecond}
+	return serviceTimes{
+		ask: 150 * time.Millisecond, again: 500 * time.Millisecond, back: 50 * time.Millisecond, drain: 500 * time.Millisecond,
+		beat: 100 * time.Millisecond, silence: time.Second, slow: 300 * time.Millisecond, late: 3 * time.Second,
+	}
 }
 
 // testNode is a node that a test runs.
@@ -156,7 +159,7 @@ func dialAs(t testing.TB, b *natstest.Broker, change ...func(*natsconn.Config)) 
 
 func newClient(t testing.TB, nc *nats.Conn, change ...func(*ClientOptions)) *Client {
 	t.Helper()
-	o := ClientOptions{Discover: 300 * time.Millisecond, Silence: 2 * time.Second, User: "ann"}
+	o := ClientOptions{Discover: 300 * time.Millisecond, Silence: time.Second, User: "ann"}
 	for _, f := range change {
 		f(&o)
 	}
@@ -164,6 +167,7 @@ func newClient(t testing.TB, nc *nats.Conn, change ...func(*ClientOptions)) *Cli
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.beat = 100 * time.Millisecond
 	return c
 }
 
