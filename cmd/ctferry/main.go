@@ -33,6 +33,9 @@ func (e noAnswer) Error() string { return e.err.Error() }
 func (e noAnswer) Unwrap() error { return e.err }
 
 func main() {
+	if asConntrack(os.Args) {
+		os.Exit(conntrackLine(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	}
 	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -68,13 +71,14 @@ Try it, without root and without a configuration:
 
 Then:
   ctferry run                        this host's events as JSON lines (needs CAP_NET_ADMIN)
+  ctferry -L                         conntrack(8): list, delete, create, update, watch… (ctferry -L --help)
   ctferry check ctferry.yaml         what is wrong with a configuration, before it runs
   ctferry run -c ctferry.yaml        the service
   ctferry nodes                      which nodes answer over NATS, and how they are`
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use: "ctferry", Long: rootHelp, SilenceErrors: true, SilenceUsage: true,
+		Use: "ctferry", Long: rootHelp, Version: version, SilenceErrors: true, SilenceUsage: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("%q is no command: see ctferry --help", args[0])}

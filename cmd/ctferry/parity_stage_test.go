@@ -123,14 +123,28 @@ func (s *stage) fill(tb testing.TB, g *parityGroup) {
 	run := tool(s.oracle, "conntrack")
 	s.both(func(ns *testnet.Namespace) {
 		run(tb, ns, &parityLine{argv: []string{"-F", "expect"}}, false)
-		setup := parityLine{argv: []string{"-R", "-"}, stdin: "-F\n" + strings.Join(g.setup, "\n") + "\n"}
-		if o := run(tb, ns, &setup, g.labels); o.code != 0 {
-			tb.Errorf("%s: setup: %+v", g.name, o)
+		for _, setup := range g.fillers() {
+			if o := run(tb, ns, &setup, g.labels); o.code != 0 {
+				tb.Errorf("%s: setup %q: %+v", g.name, setup.argv, o)
+			}
 		}
 		if g.traffic {
 			parityTraffic(tb, ns)
 		}
 	})
+}
+
+// fillers are the lines that empty the conntrack table and fill it: one file,
+// but with labels, with which the oracle's -R crashes.
+func (g *parityGroup) fillers() []parityLine {
+	if !g.labels {
+		return []parityLine{{argv: []string{"-R", "-"}, stdin: "-F\n" + strings.Join(g.setup, "\n") + "\n"}}
+	}
+	all := []parityLine{{argv: []string{"-F"}}}
+	for _, words := range g.setup {
+		all = append(all, parityLine{argv: strings.Fields(words)})
+	}
+	return all
 }
 
 // parityTraffic makes the same flows in every namespace it is called for.

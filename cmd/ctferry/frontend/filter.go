@@ -75,6 +75,8 @@ func tuple(t term, c *conntrack.Command) {
 // mark with bits outside of its mask never does.
 func values(t term, c *conntrack.Command) (never bool) {
 	number(t, "timeout", c.Timeout)
+	number(t, "orig_vtag", c.SCTP.VTagOrig)
+	number(t, "reply_vtag", c.SCTP.VTagReply)
 	if c.State.Set {
 		t["state"] = stateName(c)
 	}

@@ -80,7 +80,7 @@ func (f *Front) Run(ctx context.Context, argv []string) int {
 		return f.load(ctx, cmd, target)
 	}
 	f.notice = cmd.Buffer.Set
-	steps, err := f.steps([]*conntrack.Command{cmd}, target)
+	steps, err := f.steps([]*conntrack.Command{cmd}, nil, target)
 	if err != nil {
 		return f.refuse(err)
 	}

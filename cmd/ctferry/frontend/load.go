@@ -18,11 +18,11 @@ const maxLine = 64 << 10
 // that follow one another are made together. One that fails is told and does
 // not keep the others from being carried out.
 func (f *Front) load(ctx context.Context, c *conntrack.Command, t Target) int {
-	commands, err := f.readFile(c.File)
+	commands, places, err := f.readFile(c.File)
 	if err != nil {
 		return f.refuse(err)
 	}
-	steps, err := f.steps(commands, t)
+	steps, err := f.steps(commands, places, t)
 	if err != nil {
 		return f.refuse(err)
 	}
@@ -36,7 +36,7 @@ func (f *Front) load(ctx context.Context, c *conntrack.Command, t Target) int {
 	}
 	code := exitOK
 	for i := range steps {
-		r := &run{Front: f, cmd: steps[i].commands[0], target: t, hosts: hosts, quiet: true}
+		r := &run{Front: f, cmd: steps[i].commands[0], target: t, hosts: hosts, quiet: true, places: steps[i].places}
 		code = max(code, r.do(ctx, &steps[i]))
 	}
 	if err := hosts.Close(); err != nil {
@@ -47,12 +47,12 @@ func (f *Front) load(ctx context.Context, c *conntrack.Command, t Target) int {
 }
 
 // readFile reads a file of commands; "-" is standard input.
-func (f *Front) readFile(name string) ([]*conntrack.Command, error) {
+func (f *Front) readFile(name string) (commands []*conntrack.Command, places []string, err error) {
 	in := f.In
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return nil, wrong("Failed to open file %s for reading", name)
+			return nil, nil, wrong("Failed to open file %s for reading", name)
 		}
 		defer file.Close()
 		in = file
@@ -60,8 +60,7 @@ func (f *Front) readFile(name string) ([]*conntrack.Command, error) {
 	return f.readLines(name, in)
 }
 
-func (f *Front) readLines(name string, in io.Reader) ([]*conntrack.Command, error) {
-	var commands []*conntrack.Command
+func (f *Front) readLines(name string, in io.Reader) (commands []*conntrack.Command, places []string, err error) {
 	parser := conntrack.Parser{Protocol: f.Names.protocol, Label: f.Names.label}
 	sc := bufio.NewScanner(in)
 	sc.Buffer(nil, maxLine)
@@ -69,16 +68,16 @@ func (f *Front) readLines(name string, in io.Reader) ([]*conntrack.Command, erro
 	for ; sc.Scan(); n++ {
 		c, err := parser.ParseLine(sc.Text())
 		if err != nil {
-			return nil, at(name, n, err)
+			return nil, nil, at(name, n, err)
 		}
 		if c != nil {
-			commands = append(commands, c)
+			commands, places = append(commands, c), append(places, fmt.Sprintf("%s:%d", name, n))
 		}
 	}
 	if err := sc.Err(); err != nil {
-		return nil, at(name, n, &conntrack.UsageError{Message: err.Error(), Code: exitUsage})
+		return nil, nil, at(name, n, &conntrack.UsageError{Message: err.Error(), Code: exitUsage})
 	}
-	return commands, nil
+	return commands, places, nil
 }
 
 // at says in which line of a file a fault is.

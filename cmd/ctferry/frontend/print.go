@@ -38,6 +38,9 @@ func newPrinter(f *Front, c *conntrack.Command, named bool) *printer {
 		Extended: o.Has(conntrack.OutputExtended), ID: o.Has(conntrack.OutputID), Timestamp: o.Has(conntrack.OutputTimestamp),
 		KTimestamp: o.Has(conntrack.OutputKTimestamp), Labels: o.Has(conntrack.OutputLabels), Save: o.Has(conntrack.OutputSave), XML: o.Has(conntrack.OutputXML),
 	}
+	if c.Verb != conntrack.VerbDelete && len(c.Labels)+len(c.LabelAdd)+len(c.LabelDel) > 0 || c.LabelDelAll {
+		p.text.Labels = true // who speaks of labels sees them, as with conntrack
+	}
 	if o.Has(conntrack.OutputJSON) {
 		p.records = encode.Formats()["json"].NewEncoder(encode.Projection{})
 	}

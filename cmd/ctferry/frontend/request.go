@@ -3,44 +3,60 @@ package frontend
 import (
 	"github.com/ctferry/ctferry/cmd/ctferry/conntrack"
 	"github.com/ctferry/ctferry/control"
-	"github.com/ctferry/ctferry/source/flow"
 )
 
 // step is one request of a line or of a file, and the commands behind it: one,
 // or several -I or -A that follow one another.
 type step struct {
-	request  *control.Request // nil: there is nothing to do
+	request  *control.Request
 	commands []*conntrack.Command
+	places   []string // of a file: where each of them stands
 }
 
 // maxTogether is how many entries one request makes; the server's own limit on
 // a request's size is far above what that many need.
 const maxTogether = 512
 
-// steps turns commands into requests, in their order.
-func (f *Front) steps(commands []*conntrack.Command, t Target) ([]step, error) {
+// steps turns commands into requests, in their order. places are where they
+// stand in a file, nil if they do not.
+func (f *Front) steps(commands []*conntrack.Command, places []string, t Target) ([]step, error) {
 	var all []step
-	for _, c := range commands {
+	for i, c := range commands {
+		if creates(c) && zones(c) > 1 {
+			return nil, wrong("cannot specify more than one of `--zone', `--orig-zone' and `--reply-zone': an entry has one")
+		}
 		if n := len(all); creates(c) && n > 0 && joins(&all[n-1], c) {
 			last := &all[n-1]
 			last.request.Entries = append(last.request.Entries, f.entry(c))
 			last.commands = append(last.commands, c)
+			last.places = append(last.places, places[i])
 			continue
 		}
 		q, err := f.request(c, t)
 		if err != nil {
 			return nil, err
 		}
-		if q != nil {
-			stamp(q, t)
+		stamp(q, t)
+		s := step{request: q, commands: []*conntrack.Command{c}}
+		if places != nil {
+			s.places = []string{places[i]}
 		}
-		all = append(all, step{q, []*conntrack.Command{c}})
+		all = append(all, s)
 	}
 	return all, nil
 }
 
 func creates(c *conntrack.Command) bool {
 	return c.Verb == conntrack.VerbCreate || c.Verb == conntrack.VerbAdd
+}
+
+func zones(c *conntrack.Command) (n int) {
+	for _, z := range []conntrack.Opt[uint16]{c.Zone, c.OrigZone, c.ReplyZone} {
+		if z.Set {
+			n++
+		}
+	}
+	return n
 }
 
 // joins reports whether a command that makes an entry may go with a step.
@@ -129,17 +145,3 @@ func tableName(t conntrack.Table) control.Table {
 
 // nothing reports whether an update changes nothing.
 func nothing(q *control.Request) bool { return q.Change != nil && *q.Change == control.Change{} }
-
-// passes reports whether an entry that -G found is the one that -i and -l mean.
-func (f *Front) passes(c *conntrack.Command, e *flow.Event) bool {
-	if c.ID.Set && (!e.Got(flow.HasID) || e.ID != c.ID.Value) {
-		return false
-	}
-	want := f.Names.bits(c.Labels)
-	for i := range want {
-		if want[i] != 0 && (!e.Got(flow.HasLabels) || e.Labels[i]&want[i] != want[i]) {
-			return false
-		}
-	}
-	return true
-}

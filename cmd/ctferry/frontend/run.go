@@ -21,7 +21,9 @@ type run struct {
 	cmd    *conntrack.Command
 	target Target
 	hosts  Hosts
-	quiet  bool // of a file: no summary, and nothing found is no failure
+	quiet  bool         // of a file: no summary, and nothing found is no failure
+	found  *flow.Filter // what -G must find
+	places []string     // of a file: where each of the step's commands stands
 }
 
 // do carries out one step, prints, and gives the exit code.
@@ -42,15 +44,26 @@ func (r *run) do(ctx context.Context, s *step) int {
 	return r.rows(ctx, s.request)
 }
 
+// narrow has -G tell the entry only if it is what else the line says.
+func (r *run) narrow() (err error) {
+	if r.cmd.Verb == conntrack.VerbGet && r.cmd.Table == conntrack.TableConntrack {
+		r.found, err = r.filter(r.cmd)
+	}
+	return err
+}
+
 // rows carries out what prints rows: -L, -G, -D and -U.
 func (r *run) rows(ctx context.Context, q *control.Request) int {
 	p := newPrinter(r.Front, r.cmd, r.hosts.Several())
+	if err := r.narrow(); err != nil {
+		return r.refuse(err)
+	}
 	var answers []control.Answer
 	var err error
 	if !nothing(q) {
 		answers, err = r.hosts.Call(ctx, q, func(b *flow.Batch) error {
-			if r.cmd.Verb == conntrack.VerbGet {
-				b.Keep(func(e *flow.Event) bool { return r.passes(r.cmd, e) })
+			if r.found != nil {
+				b.Keep(r.found.Match)
 			}
 			return p.rows(b)
 		})
@@ -103,8 +116,11 @@ func (r *run) result(a *control.Answer) {
 	for i := range a.Result.Failures {
 		failure := &a.Result.Failures[i]
 		text := why(r.cmd, failure.Err)
-		if failure.Event != nil {
+		switch {
+		case failure.Index < 0 && failure.Event != nil: // one of many
 			text += ": " + string(new(encode.Text).AppendRow(nil, failure.Event))
+		case failure.Index >= 0 && failure.Index < len(r.places):
+			text = r.places[failure.Index] + ": " + text
 		}
 		r.complain(a.Node, text)
 	}

@@ -16,7 +16,10 @@ import (
 func why(c *conntrack.Command, err error) string {
 	errno := errnoOf(err)
 	if errno == 0 {
-		return err.Error()
+		if silent(err) {
+			return err.Error()
+		}
+		return "Operation failed: " + err.Error()
 	}
 	return "Operation failed: " + words(c, errno)
 }
@@ -54,9 +57,9 @@ func errnoNamed(name string) syscall.Errno {
 // begin with a capital.
 func words(c *conntrack.Command, errno syscall.Errno) string {
 	expect := c.Table == conntrack.TableExpect
-	creates := c.Verb == conntrack.VerbCreate || c.Verb == conntrack.VerbAdd
+	creates := c.Verb == conntrack.VerbCreate
 	switch {
-	case errno == syscall.EINVAL:
+	case errno == syscall.EINVAL && c.Verb != conntrack.VerbAdd: // conntrack has no words for what became of -A
 		return "invalid parameters"
 	case errno == syscall.EPERM && c.Verb != conntrack.VerbUpdate: // of one entry, FIXED_TIMEOUT refuses it
 		return "sorry, you must be root or get CAP_NET_ADMIN capability to do this"
