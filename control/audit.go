@@ -12,6 +12,17 @@ import (
 )
 
 // AuditSchema names the fields of audit records and their meaning.
+//
+// Every record: schema, time, node, phase (intent, done, refused), and omitted,
+// how many refusals were left out just before it. Of who: subject, claimed_user
+// (a header that anybody can write) and request_info (Nats-Request-Info as it
+// came, which the server writes where the node's account is reached by a shared
+// service import, and anybody else). Of what: request, verb, table, netns,
+// dry_run; intent and refused also what else the request has, as it has it
+// (filter, keys, entries, change, limit, …), which in a refusal is text when it
+// was cut. Of the outcome: code, errno, field and message of a refusal or of the
+// first failure; done also count, failed, spared, truncated, interrupted and
+// duration_ns.
 const AuditSchema = "ctferry.audit.v1"
 
 // The bounds of what refusals may cost: so many at once, one more each

@@ -245,7 +245,8 @@ func (w *writing) byKey(ctx context.Context) error {
 }
 
 // deletion is the changer of delete. The key has the entry's id, so that what
-// came into its place meanwhile stays.
+// came into its place meanwhile stays, unless the kernel gave it the same id:
+// that recurs where a tuple is made again at once.
 func (c *call) deletion(s *slot, e *flow.Event) (*flow.Change, error) {
 	if c.table == flow.TableExpect {
 		s.expect = flow.ExpectKeyOf(&e.Extra.Expect)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -251,5 +250,3 @@ func TestStamp(t *testing.T) {
 		}
 	}
 }
-
-func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
