@@ -40,6 +40,7 @@ func Differences() []Difference {
 		{"mark-then-status", "takes the status for the mark where -u stands behind -m", "takes the mark", "conntrack-tools has mended it since", "-L -m 1 -u ASSURED"},
 		{"nat-icmp", "takes real ICMP entries for translated ones", "shows them only if they are", "a port is compared with what is none", "-L -n"},
 		{"nat-ipv6", "takes no notice of an IPv6 address behind -n, -g and -j that is to be matched", "matches it", whySilent, "-D -n 2001:db8::1"},
+		{"rights", "prints with -C and -S what /proc tells anybody, and then says that it has no right to ask", "says that", "half an answer before a refusal is neither", "-C"},
 		{"secmark", "takes no notice of -c", "exit code 2", "the kernel tells no entry's mark, only its context; " + whySilent, "-L -c 5"},
 		{"status-unset", "cannot list with -u UNSET (invalid parameters), and deletes everything", "takes the entries that have none of ASSURED, SEEN_REPLY, FIXED_TIMEOUT and EXPECTED", whySilent, "-D -u UNSET"},
 		{"update-error", "counts entries that could not be updated among those that were, and ends with exit code 0", "tells each, and ends with exit code 1", "a failure is none to a script", "-U -u EXPECTED"},
