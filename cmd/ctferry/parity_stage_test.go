@@ -174,9 +174,12 @@ func parityTraffic(tb testing.TB, ns *testnet.Namespace) {
 }
 
 // tables lists both tables of a namespace, by the oracle.
-func (s *stage) tables(tb testing.TB, ns *testnet.Namespace) string {
+func (s *stage) tables(tb testing.TB, ns *testnet.Namespace, labels bool) string {
 	run := tool(s.oracle, "conntrack")
 	all := ""
+	if labels {
+		return run(tb, ns, &parityLine{argv: []string{"-L", "-o", "extended,labels"}}, true).stdout
+	}
 	for _, argv := range [][]string{{"-L", "-o", "extended"}, {"-L", "expect"}, {"-L", "expect", "-f", "ipv6"}} {
 		all += run(tb, ns, &parityLine{argv: argv}, false).stdout
 	}
