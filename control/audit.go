@@ -1,7 +1,9 @@
 package control
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -212,7 +214,10 @@ func who(w *objectWriter, ctx context.Context) {
 	switch {
 	case peer.Info == "":
 	case len(peer.Info) <= maxHeader && checkDocument([]byte(peer.Info)) == nil:
-		w.raw("request_info", []byte(peer.Info))
+		var line bytes.Buffer // it may have line breaks
+		if json.Compact(&line, []byte(peer.Info)) == nil {
+			w.raw("request_info", line.Bytes())
+		}
 	default:
 		w.text("request_info", cut(peer.Info, maxHeader))
 	}

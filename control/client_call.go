@@ -168,7 +168,7 @@ func (l *inquiry) done() bool {
 // message takes one message. Its error is the caller's own.
 func (l *inquiry) message(m *nats.Msg) error {
 	if isNobody(m) {
-		l.endAll(func(st *incoming) error { return absent(st.node, l.subject) })
+		l.nobody(m.Header.Get(headerOf))
 		return nil
 	}
 	head, err := readHead(m.Header)
@@ -184,11 +184,12 @@ func (l *inquiry) message(m *nats.Msg) error {
 	if st.over {
 		return nil
 	}
-	st.heard = time.Now()
+	st.heard, st.deaf = time.Now(), false
 	if err := st.follow(&head); err != nil {
 		l.end(st, err)
 		return nil
 	}
+	l.note(st, m.Reply, head.Seq) // its rows may take a while
 	return l.body(st, &head, m)
 }
 
@@ -229,20 +230,27 @@ func (l *inquiry) someRows(st *incoming, head *messageHead, data []byte) error {
 	return err
 }
 
-// acknowledge notes that one more message has been taken, and tells the node
-// for every half of the window.
-func (l *inquiry) acknowledge(st *incoming, control string) {
+// note notes how many messages have been taken, for the timer to tell.
+func (l *inquiry) note(st *incoming, control string, taken uint64) {
 	if st.over || control == "" {
 		return
 	}
 	l.mu.Lock()
 	_, known := l.marks[st]
-	l.marks[st] = mark{control: control, taken: st.next}
+	l.marks[st] = mark{control: control, taken: taken}
 	l.mu.Unlock()
 	if !known {
 		l.c.denials.wait(l.denied, control)
 	}
-	if st.quiet++; !known || st.quiet >= l.terms.Window/2 {
+}
+
+// acknowledge tells the node that a message has been taken, for every half of
+// the window.
+func (l *inquiry) acknowledge(st *incoming, control string) {
+	if l.note(st, control, st.next); st.over || control == "" {
+		return
+	}
+	if st.quiet++; st.next == 1 || st.quiet >= l.terms.Window/2 {
 		st.quiet = 0
 		l.say(control, ackWord(st.next))
 	}

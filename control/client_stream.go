@@ -20,6 +20,7 @@ type incoming struct {
 	chunks uint64 // messages of rows
 	quiet  int    // messages taken since the last acknowledgement
 	heard  time.Time
+	deaf   bool // nobody heard our last word to it
 
 	over   bool
 	result *Result
@@ -105,12 +106,36 @@ func (l *inquiry) endAll(why func(*incoming) error) {
 	}
 }
 
+// nobody takes the server's word that nobody hears a subject: the request's, or
+// the one for words to a node. Such a node is gone, or is just connecting again.
+// Old servers do not say which.
+func (l *inquiry) nobody(subject string) {
+	spoken := false
+	for _, st := range l.streams {
+		spoken = spoken || st.next > 0
+	}
+	for _, st := range l.streams {
+		switch {
+		case st.over:
+		case st.next == 0 && (subject == l.subject || subject == "" && !spoken):
+			l.end(st, absent(st.node, l.subject))
+		case st.next > 0 && (subject == "" || subject == l.subjectOf(st)):
+			st.deaf = true
+		}
+	}
+}
+
+// subjectOf is where a node hears words about its answer.
+func (l *inquiry) subjectOf(st *incoming) string {
+	return l.c.subjects.stream(st.node, l.terms.Token)
+}
+
 // cancel tells the nodes that are still at it that nobody wants more. One that
 // has not yet spoken is told where it would listen.
 func (l *inquiry) cancel() {
 	for _, st := range l.streams {
 		if !st.over {
-			l.say(l.c.subjects.stream(st.node, l.terms.Token), []byte(wordCancel))
+			l.say(l.subjectOf(st), []byte(wordCancel))
 		}
 	}
 }
@@ -143,7 +168,12 @@ func (l *inquiry) judge(now time.Time) {
 		limit = l.q.Timeout + graceTime
 	}
 	for _, st := range l.streams {
-		if silent := now.Sub(st.heard); !st.over && (silent > l.c.o.Silence || limit > 0 && now.Sub(l.begun) > limit) {
+		silent := now.Sub(st.heard)
+		switch {
+		case st.over:
+		case st.deaf && silent > l.c.o.Silence/3:
+			l.end(st, lost(st.node, "the node went away after %s", st.told()))
+		case silent > l.c.o.Silence || limit > 0 && now.Sub(l.begun) > limit:
 			l.end(st, slow(st.node, silent, st.rows))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
+	"github.com/nats-io/nats.go"
 )
 
 // freezer stands between a client and its broker and can stop to pass anything
@@ -95,3 +96,13 @@ func (f *freezer) set(frozen bool) {
 
 // through has a connection go through the freezer.
 func (f *freezer) through(c *natsconn.Config) { c.URLs = []string{"nats://" + f.ln.Addr().String()} }
+
+// natsDial connects to a broker of another process.
+func natsDial(t testing.TB, url string) (*nats.Conn, error) {
+	t.Helper()
+	nc, err := natsconn.Dial(t.Context(), natsconn.Config{URLs: []string{url}}, natsconn.Callbacks{}, nil)
+	if err == nil {
+		t.Cleanup(nc.Close)
+	}
+	return nc, err
+}

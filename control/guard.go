@@ -54,7 +54,7 @@ func NewGuard(c Config, x *Executor, a *Auditor) (*Guard, error) {
 	}
 	if slices.ContainsFunc(c.Allow, Verb.Writes) {
 		if err := a.Open(); err != nil {
-			return nil, fmt.Errorf("control: %w", err)
+			return nil, fmt.Errorf("control: audit: %w", err)
 		}
 	}
 	return &Guard{

@@ -49,7 +49,6 @@ type Service struct {
 	subjects Subjects
 	run      string // hex
 	log      *slog.Logger
-	started  time.Time
 	times    serviceTimes
 
 	jobs chan *job
@@ -120,7 +119,11 @@ func (s *Service) setStatus(st ServiceStatus) {
 // reconnect and now and then, since two runs may have been out of each other's
 // sight: they notice, both step back, and one of them serves.
 func (s *Service) Run(ctx context.Context) error {
-	s.started = time.Now()
+	words, err := s.nc.Subscribe(s.subjects.stream(s.o.Origin.Node, anyToken), s.hear)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = words.Unsubscribe() }() // of a closed connection, there is none
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(errStopping)
 	var workers sync.WaitGroup
@@ -129,7 +132,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	beats, still := context.WithCancel(work)
 	workers.Go(func() { s.keepInTouch(beats) })
-	err := s.serveByTurns(ctx)
+	err = s.serveByTurns(ctx)
 	s.setStatus(ServiceStatus{})
 	s.drain(ctx)
 	still()
