@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ctferry/ctferry/configs"
 	"github.com/ctferry/ctferry/internal/natsconn"
@@ -348,4 +351,120 @@ func unshared(t *testing.T, ns *testnet.Namespace, script string, args ...string
 	cmd := exec.CommandContext(t.Context(), "unshare", append([]string{"-m", "sh", "-c", script}, args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}
 	return runInside(t, ns, cmd)
+}
+
+// TestControlWithTheSample runs a node as the user that configs/nats-server.conf
+// has for it: it serves, delivers and tells its audit; its viewer reads and may
+// do no more.
+func TestControlWithTheSample(t *testing.T) {
+	for _, name := range []string{"VIEWER", "OPERATOR", "ADMIN", "EDGE_1"} {
+		t.Setenv(name+"_PASSWORD", strings.ToLower(name)+"-pw")
+	}
+	o, err := server.ProcessConfigFile("../../configs/nats-server.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := natstest.Start(t, func(c *natsconn.ServerConfig) { c.Users, c.StoreDir = o.Users, "" })
+	dir := t.TempDir()
+	as := func(user, password string) string {
+		text := fmt.Sprintf(`{"url": %q, "user": %q, "password": %q, "inbox_prefix": "_INBOX.%s"}`, hub.ClientURL(), user, password, user)
+		return writeFile(t, dir, user+".json", text)
+	}
+	admin := hub.Config()
+	admin.User, admin.Password, admin.InboxPrefix = "admin", option.NewSecret("admin-pw"), "_INBOX.admin"
+	nc, err := natsconn.Dial(t.Context(), admin, natsconn.Callbacks{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	events, err := nc.SubscribeSync("ctferry.v1.default.evt.edge-1.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	audit, err := nc.SubscribeSync("ctferry.v1.default.audit.edge-1")
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "password", "edge_1-pw\n")
+	p := startFerry(t, nil, "run", "-c", writeFile(t, dir, "c.yaml", fmt.Sprintf(`
+node: edge-1
+source: {buffer: {size: 8MiB, max: 8MiB}}
+connections: {hub: {type: nats, urls: [%s], user: edge-1, password_file: %s/password, inbox_prefix: _INBOX.edge-1}}
+control: {enabled: true, connection: hub, audit: {path: %[2]s/audit.jsonl}}
+sinks: {bus: {type: nats, connection: hub}}
+`, hub.ClientURL(), dir)))
+	p.served(t)
+	if _, err := events.NextMsg(20 * time.Second); err != nil {
+		t.Errorf("no record at the admin: %v", err)
+	}
+	viewer, operator := as("viewer", "viewer-pw"), as("operator", "operator-pw")
+	ferryLine(t, nil, 0, "nodes", "--nats-context", viewer).want(t, exitOK, "edge-1", "2 of 2 well")
+	ferryLine(t, nil, 0, "-C", "--node", "edge-1", "--nats-context", viewer).want(t, exitOK, "\n")
+	ferryLine(t, nil, 0, "-F", "--node", "edge-1", "--nats-context", viewer).want(t, exitError, "no permission")
+	ferryLine(t, nil, 0, "-D", "-p", "udp", "--dport", "1", "--node", "edge-1", "--nats-context", operator).want(t, exitError, "delete is not allowed on this node")
+	m, err := audit.NextMsg(20 * time.Second)
+	if err != nil || audits(t, m.Data)[0].Verb != "delete" {
+		t.Errorf("no audit at the admin: %v", err)
+	}
+	if n := len(p.said("nats permission denied")); n != 0 {
+		t.Errorf("the node was denied: %v", p.said("nats permission denied"))
+	}
+	p.stop(t)
+}
+
+// TestControlInNamespaces asks for a namespace that the service reads, and for
+// one that it does not; a listed row has the flow id of its event.
+func TestControlInNamespaces(t *testing.T) {
+	ns, dir := pipelineNamespace(t), t.TempDir()
+	name := filepath.Base(ns.Path())
+	cfg := writeFile(t, dir, "c.yaml", fmt.Sprintf(embeddedConfig, dir, "", ", allow: [list, watch]")+
+		"  out: {type: file, path: "+dir+"/out, filter: {include: [{netns: "+name+"}]}}\n")
+	p := startFerry(t, nil, "run", "-c", cfg, "--set", "source.netns=["+name+"]")
+	waitFor(t, "the namespace", func() bool { return len(p.said("network namespace opened")) > 0 })
+	p.served(t)
+	watch := exec.CommandContext(t.Context(), binary(t), "-E", "-o", "json", "--node", "edge-1", "--netns", name, "--config", cfg)
+	var seen bytes.Buffer
+	watch.Stdout = &seen
+	if err := watch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = watch.Process.Kill(); _ = watch.Wait() })
+	time.Sleep(time.Second) // until it listens
+	ferryLine(t, ns, 0, "-I", "-p", "udp", "-s", "10.8.0.1", "-d", "10.8.0.2", "--sport", "77", "--dport", "53", "-t", "600").want(t, exitOK, "")
+	list := ferryLine(t, nil, 0, "-L", "-p", "udp", "-o", "json", "--node", "edge-1", "--netns", name, "--config", cfg)
+	type row struct {
+		FlowID string `json:"flow_id"`
+		NetNS  string `json:"netns"`
+		Run    string `json:"run"`
+		Type   string `json:"event_type"`
+	}
+	read := func(text string) (r row) {
+		t.Helper()
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, `"sport":77`) {
+				if err := json.Unmarshal([]byte(line), &r); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		return r
+	}
+	waitFor(t, "the event", func() bool { text, _ := os.ReadFile(dir + "/out"); return read(string(text)).FlowID != "" })
+	text, err := os.ReadFile(dir + "/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	event, listed := read(string(text)), read(list.out)
+	if listed.FlowID != event.FlowID || listed.NetNS != name || listed.Run == event.Run || listed.Type != "dump" {
+		t.Errorf("listed %+v, event %+v, from\n%s%s", listed, event, list.out, list.errOut)
+	}
+	_ = watch.Process.Signal(os.Interrupt)
+	_ = watch.Wait()
+	if watched := read(seen.String()); watched.FlowID != event.FlowID || watched.Type != "new" || watched.Run == event.Run || watched.Run == listed.Run {
+		t.Errorf("watched %+v, event %+v", watched, event)
+	}
+	for _, args := range [][]string{{"-L"}, {"-E"}} {
+		ferryLine(t, nil, 0, append(args, "--node", "edge-1", "--netns", "elsewhere", "--config", cfg)...).want(t, exitError, "elsewhere")
+	}
+	p.stop(t)
 }
