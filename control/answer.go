@@ -62,11 +62,9 @@ func (s *Service) open(ctx context.Context, j *job) (context.Context, *answer, e
 	a := &answer{q: q, watch: q.Verb == VerbWatch, plain: terms.Window == 0, bound: s.bound(q, terms.Window > 0)}
 	ctx, a.stop = context.WithCancelCause(WithPeer(ctx, j.peer))
 	head := messageHead{Node: s.o.Origin.Node, Run: s.run, Request: q.ID}
-	a.out = newOutgoing(s.nc, head, j.reply, s.subjects.stream(s.o.Origin.Node, terms.Token), terms.Window, a.abandoned)
-	if a.watch {
-		a.out.patient = slowness
-	}
-	a.chunks = newChunker(a.out, format, terms.Chunk, s.nc.MaxPayload())
+	a.out = newOutgoing(s.nc, head, j.reply, s.subjects.stream(s.o.Origin.Node, terms.Token), terms.Window, s.times, a.abandoned)
+	a.out.live = a.watch
+	a.chunks = newChunker(a.out, s.o.Origin, format, terms.Chunk, s.nc.MaxPayload())
 	if err := s.enter(terms.Token, a); err != nil {
 		a.stop(err)
 		return ctx, nil, err

@@ -14,8 +14,9 @@ type chunker struct {
 	out    *outgoing
 	format encode.Format
 	enc    encode.Encoder
-	limit  int // bytes of a message of several rows
-	most   int // bytes of a message of one row
+	limit  int          // bytes of a message of several rows
+	most   int          // bytes of a message of one row
+	origin *flow.Origin // of rows that have none
 
 	buf, row []byte
 	held     uint64 // rows in buf
@@ -25,7 +26,7 @@ type chunker struct {
 
 // newChunker packs rows in a format, in messages of at most limit bytes but
 // where one row alone is longer; none is longer than the server takes.
-func newChunker(out *outgoing, format encode.Format, limit int, maxPayload int64) *chunker {
+func newChunker(out *outgoing, origin *flow.Origin, format encode.Format, limit int, maxPayload int64) *chunker {
 	most := int(maxPayload) - spare
 	if most < minChunk {
 		most = int(maxPayload) / 2
@@ -34,7 +35,7 @@ func newChunker(out *outgoing, format encode.Format, limit int, maxPayload int64
 		limit = maxChunk
 	}
 	return &chunker{
-		out: out, format: format, enc: format.NewEncoder(encode.Projection{}),
+		out: out, origin: origin, format: format, enc: format.NewEncoder(encode.Projection{}),
 		limit: max(1, min(limit, maxChunk, int(maxPayload/2))), most: most,
 	}
 }
@@ -42,7 +43,11 @@ func newChunker(out *outgoing, format encode.Format, limit int, maxPayload int64
 // add packs the rows of a batch and sends what is full.
 func (c *chunker) add(ctx context.Context, b *flow.Batch) error {
 	for i := range b.Events() {
-		c.row = c.enc.Append(c.row[:0], &b.Events()[i])
+		e := &b.Events()[i]
+		if e.Origin == nil {
+			e.Origin = c.origin
+		}
+		c.row = c.enc.Append(c.row[:0], e)
 		if len(c.row) > c.most {
 			return &Error{Code: CodeTooLarge, Message: fmt.Sprintf("a row has %d bytes, and the NATS server takes messages of %d (max_payload)", len(c.row), c.out.nc.MaxPayload())}
 		}

@@ -40,6 +40,7 @@ type Client struct {
 	nc       *nats.Conn
 	o        ClientOptions
 	subjects Subjects
+	beat     time.Duration // between two words to a node
 	denials  *denials
 	known    knownNodes
 }
@@ -51,7 +52,7 @@ func NewClient(nc *nats.Conn, o ClientOptions) (*Client, error) {
 	def := DefaultConfig()
 	o.Prefix, o.Site = cmp.Or(o.Prefix, def.Prefix), cmp.Or(o.Site, def.Site)
 	o.Silence, o.Discover, o.Memory = cmp.Or(o.Silence, defaultSilence), cmp.Or(o.Discover, defaultDiscover), cmp.Or(o.Memory, defaultMemory)
-	c := &Client{nc: nc, o: o, subjects: Subjects{Prefix: o.Prefix, Site: o.Site}}
+	c := &Client{nc: nc, o: o, beat: beat, subjects: Subjects{Prefix: o.Prefix, Site: o.Site}}
 	if err := c.subjects.problem(); err != nil {
 		return nil, err
 	}
@@ -61,9 +62,10 @@ func NewClient(nc *nats.Conn, o ClientOptions) (*Client, error) {
 
 // Node is a Caller whose requests that node carries out.
 //
-// Call fills in what the request lacks: an ID, IssuedAt, a Timeout if ctx has a
-// deadline, and the format. A write whose answer was lost may be sent again, by
-// the same Request with its ID and IssuedAt filled in: it is carried out once.
+// Call fills in what the request lacks: an ID, IssuedAt, a Timeout if it reads
+// and ctx has a deadline, and the format. A write whose answer was lost may be
+// sent again, with the same ID and IssuedAt, which the caller then has filled in
+// himself: it is carried out once.
 //
 // Its errors are an *Error if the node refused or failed, ErrAbsent, ErrDenied,
 // ErrSlow or ErrLost (by errors.Is) if there is no answer or not all of it, and
@@ -82,7 +84,7 @@ func (c *Client) prepare(q *Request, deadline time.Time, bounded bool) *Request 
 	if own.IssuedAt.IsZero() {
 		own.IssuedAt = time.Now()
 	}
-	if bounded && own.Timeout == 0 && own.Verb != VerbWatch {
+	if bounded && own.Timeout == 0 && own.Verb != VerbWatch && !own.Verb.Writes() {
 		own.Timeout = max(time.Until(deadline), time.Millisecond)
 	}
 	if takes, _ := law(own.Verb, own.Table); own.Format == "" && slices.Contains(takes, "format") {

@@ -18,9 +18,9 @@ import (
 // word that it has run out.
 const graceTime = 3 * time.Second
 
-// clientCall is one request under way, to one node or to many. One goroutine takes
+// inquiry is one request under way, to one node or to many. One goroutine takes
 // what comes in; a timer keeps in touch.
-type clientCall struct {
+type inquiry struct {
 	c       *Client
 	q       *Request
 	subject string
@@ -48,9 +48,9 @@ type mark struct {
 	taken   uint64
 }
 
-// newCall makes a call to the nodes that are expected.
-func (c *Client) newCall(q *Request, subject string, many bool, expect []string, rows func(*flow.Batch) error) *clientCall {
-	l := &clientCall{
+// newInquiry makes an inquiry to the nodes that are expected.
+func (c *Client) newInquiry(q *Request, subject string, many bool, expect []string, rows func(*flow.Batch) error) *inquiry {
+	l := &inquiry{
 		c: c, q: q, subject: subject, many: many, rows: rows, terms: c.terms(len(expect)), ended: func(*incoming) {},
 		inbox: c.nc.NewInbox(), denied: make(chan *natsconn.PermissionError, 1), begun: time.Now(),
 		streams: map[string]*incoming{}, marks: map[*incoming]mark{},
@@ -68,7 +68,7 @@ func (c *Client) newCall(q *Request, subject string, many bool, expect []string,
 }
 
 // stream gives a node's answer, a new one if there is none.
-func (l *clientCall) stream(node string) *incoming {
+func (l *inquiry) stream(node string) *incoming {
 	st := l.streams[Token(node)]
 	if st == nil {
 		st = &incoming{node: node, heard: time.Now()}
@@ -80,7 +80,7 @@ func (l *clientCall) stream(node string) *incoming {
 
 // run asks and takes all answers. The error is one that ended the whole call;
 // what became of each node stands in its stream.
-func (l *clientCall) run(ctx context.Context) error {
+func (l *inquiry) run(ctx context.Context) error {
 	sub, err := l.c.nc.ChanSubscribe(l.inbox+".*", l.msgs)
 	if err != nil {
 		return err
@@ -102,8 +102,10 @@ func (l *clientCall) run(ctx context.Context) error {
 }
 
 // ask sends the request.
-func (l *clientCall) ask() error {
-	data, err := json.Marshal(l.q)
+func (l *inquiry) ask() error {
+	body := *l.q
+	body.Verb, body.Table = "", "" // the subject says them
+	data, err := json.Marshal(&body)
 	if err != nil {
 		return err
 	}
@@ -120,12 +122,12 @@ func (l *clientCall) ask() error {
 // reply is where answers are to go: another subject every second, since a node
 // that may only answer loses the permission for one after a while, and only a
 // message with a new one renews it.
-func (l *clientCall) reply() string {
+func (l *inquiry) reply() string {
 	return l.inbox + "." + strconv.FormatInt(int64(time.Since(l.begun)/time.Second), 10)
 }
 
 // take takes what comes in until every node has come to its end.
-func (l *clientCall) take(ctx context.Context, broken <-chan nats.Status) error {
+func (l *inquiry) take(ctx context.Context, broken <-chan nats.Status) error {
 	tick := time.NewTicker(min(l.c.o.Silence/10, time.Second))
 	defer tick.Stop()
 	for !l.done() {
@@ -135,7 +137,9 @@ func (l *clientCall) take(ctx context.Context, broken <-chan nats.Status) error 
 				return err
 			}
 		case pe := <-l.denied:
-			l.deny(pe)
+			if err := l.deny(pe); err != nil {
+				return err
+			}
 		case <-broken:
 			l.endAll(func(st *incoming) error {
 				return &nodeError{node: st.node, kind: ErrLost, detail: "the connection to NATS broke after " + st.told(), cause: nats.ErrDisconnected}
@@ -157,14 +161,14 @@ func (l *clientCall) take(ctx context.Context, broken <-chan nats.Status) error 
 
 // done reports whether all has come. Of nodes that nobody knew before, the
 // first have some time to answer.
-func (l *clientCall) done() bool {
+func (l *inquiry) done() bool {
 	return l.open == 0 && (!l.many || len(l.streams) > 0 || time.Since(l.begun) > l.c.o.Discover)
 }
 
 // message takes one message. Its error is the caller's own.
-func (l *clientCall) message(m *nats.Msg) error {
+func (l *inquiry) message(m *nats.Msg) error {
 	if isNobody(m) {
-		l.endAll(func(st *incoming) error { return absent(st.node, l.subject) })
+		l.nobody(m.Header.Get(headerOf))
 		return nil
 	}
 	head, err := readHead(m.Header)
@@ -180,16 +184,17 @@ func (l *clientCall) message(m *nats.Msg) error {
 	if st.over {
 		return nil
 	}
-	st.heard = time.Now()
+	st.heard, st.deaf = time.Now(), false
 	if err := st.follow(&head); err != nil {
 		l.end(st, err)
 		return nil
 	}
+	l.note(st, m.Reply, head.Seq) // its rows may take a while
 	return l.body(st, &head, m)
 }
 
 // body takes what a message holds.
-func (l *clientCall) body(st *incoming, head *messageHead, m *nats.Msg) error {
+func (l *inquiry) body(st *incoming, head *messageHead, m *nats.Msg) error {
 	switch head.Kind {
 	case kindRows:
 		if err := l.someRows(st, head, m.Data); err != nil {
@@ -210,7 +215,7 @@ func (l *clientCall) body(st *incoming, head *messageHead, m *nats.Msg) error {
 }
 
 // someRows hands rows to the caller.
-func (l *clientCall) someRows(st *incoming, head *messageHead, data []byte) error {
+func (l *inquiry) someRows(st *incoming, head *messageHead, data []byte) error {
 	if head.Rows == 0 {
 		return nil
 	}
@@ -225,43 +230,50 @@ func (l *clientCall) someRows(st *incoming, head *messageHead, data []byte) erro
 	return err
 }
 
-// acknowledge notes that one more message has been taken, and tells the node
-// for every half of the window.
-func (l *clientCall) acknowledge(st *incoming, control string) {
+// note notes how many messages have been taken, for the timer to tell.
+func (l *inquiry) note(st *incoming, control string, taken uint64) {
 	if st.over || control == "" {
 		return
 	}
 	l.mu.Lock()
 	_, known := l.marks[st]
-	l.marks[st] = mark{control: control, taken: st.next}
+	l.marks[st] = mark{control: control, taken: taken}
 	l.mu.Unlock()
 	if !known {
 		l.c.denials.wait(l.denied, control)
 	}
-	if st.quiet++; !known || st.quiet >= l.terms.Window/2 {
+}
+
+// acknowledge tells the node that a message has been taken, for every half of
+// the window.
+func (l *inquiry) acknowledge(st *incoming, control string) {
+	if l.note(st, control, st.next); st.over || control == "" {
+		return
+	}
+	if st.quiet++; st.next == 1 || st.quiet >= l.terms.Window/2 {
 		st.quiet = 0
 		l.say(control, ackWord(st.next))
 	}
 }
 
 // say sends a word to a node. If it is lost, the timer says it again.
-func (l *clientCall) say(control string, word []byte) {
+func (l *inquiry) say(control string, word []byte) {
 	_ = l.c.nc.PublishMsg(&nats.Msg{Subject: control, Reply: l.reply(), Data: word})
 }
 
 // keepInTouch tells the nodes now and then how far their answers have been
 // taken, also while rows runs, until stop is called.
-func (l *clientCall) keepInTouch() (stop func()) {
+func (l *inquiry) keepInTouch() (stop func()) {
 	var timer *time.Timer
 	ready := make(chan struct{})
-	timer = time.AfterFunc(beat, func() {
+	timer = time.AfterFunc(l.c.beat, func() {
 		<-ready
 		l.mu.Lock()
 		for _, m := range l.marks {
 			l.say(m.control, ackWord(m.taken))
 		}
 		l.mu.Unlock()
-		timer.Reset(beat)
+		timer.Reset(l.c.beat)
 	})
 	close(ready)
 	return func() { timer.Stop() }

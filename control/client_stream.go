@@ -20,6 +20,7 @@ type incoming struct {
 	chunks uint64 // messages of rows
 	quiet  int    // messages taken since the last acknowledgement
 	heard  time.Time
+	deaf   bool // nobody heard our last word to it
 
 	over   bool
 	result *Result
@@ -80,7 +81,7 @@ func readError(m *nats.Msg) *Error {
 }
 
 // end notes that no more is awaited of a node.
-func (l *clientCall) end(st *incoming, err error) {
+func (l *inquiry) end(st *incoming, err error) {
 	if st.over {
 		return
 	}
@@ -97,7 +98,7 @@ func (l *clientCall) end(st *incoming, err error) {
 }
 
 // endAll ends every node's part.
-func (l *clientCall) endAll(why func(*incoming) error) {
+func (l *inquiry) endAll(why func(*incoming) error) {
 	for _, st := range l.streams {
 		if !st.over {
 			l.end(st, why(st))
@@ -105,37 +106,74 @@ func (l *clientCall) endAll(why func(*incoming) error) {
 	}
 }
 
-// cancel tells the nodes that are still at it that nobody wants more. One that
-// has not yet spoken is told where it would listen.
-func (l *clientCall) cancel() {
+// nobody takes the server's word that nobody hears a subject: the request's, or
+// the one for words to a node. Such a node is gone, or is just connecting again.
+// Old servers do not say which.
+func (l *inquiry) nobody(subject string) {
+	spoken := false
 	for _, st := range l.streams {
-		if !st.over {
-			l.say(l.c.subjects.stream(st.node, l.terms.Token), []byte(wordCancel))
+		spoken = spoken || st.next > 0
+	}
+	for _, st := range l.streams {
+		switch {
+		case st.over:
+		case st.next == 0 && (subject == l.subject || subject == "" && !spoken):
+			l.end(st, absent(st.node, l.subject))
+		case st.next > 0 && (subject == "" || subject == l.subjectOf(st)):
+			st.deaf = true
 		}
 	}
 }
 
-// deny takes the server's word that a permission is missing.
-func (l *clientCall) deny(pe *natsconn.PermissionError) {
-	l.endAll(func(st *incoming) error {
-		l.mu.Lock()
-		m := l.marks[st]
-		l.mu.Unlock()
-		if pe.Subject != m.control && pe.Subject != l.subject && pe.Subject != l.inbox+".*" {
-			return nil
+// subjectOf is where a node hears words about its answer.
+func (l *inquiry) subjectOf(st *incoming) string {
+	return l.c.subjects.stream(st.node, l.terms.Token)
+}
+
+// cancel tells the nodes that are still at it that nobody wants more. One that
+// has not yet spoken is told where it would listen.
+func (l *inquiry) cancel() {
+	for _, st := range l.streams {
+		if !st.over {
+			l.say(l.subjectOf(st), []byte(wordCancel))
 		}
-		return denied(st.node, pe)
-	})
+	}
+}
+
+// deny takes the server's word that a permission is missing: to ask, or to say
+// how far a node's answer has been taken. The error is one of the whole call.
+func (l *inquiry) deny(pe *natsconn.PermissionError) error {
+	if pe.Subject == l.subject || pe.Subject == l.inbox+".*" {
+		if l.many {
+			return denied("", pe)
+		}
+		l.endAll(func(st *incoming) error { return denied(st.node, pe) })
+		return nil
+	}
+	for _, st := range l.streams {
+		l.mu.Lock()
+		m, known := l.marks[st]
+		l.mu.Unlock()
+		if known && m.control == pe.Subject {
+			l.end(st, denied(st.node, pe))
+		}
+	}
+	return nil
 }
 
 // judge gives up nodes that have been silent for too long.
-func (l *clientCall) judge(now time.Time) {
+func (l *inquiry) judge(now time.Time) {
 	limit := time.Duration(0)
 	if l.q.Timeout > 0 && l.q.Verb != VerbWatch {
 		limit = l.q.Timeout + graceTime
 	}
 	for _, st := range l.streams {
-		if silent := now.Sub(st.heard); !st.over && (silent > l.c.o.Silence || limit > 0 && now.Sub(l.begun) > limit) {
+		silent := now.Sub(st.heard)
+		switch {
+		case st.over:
+		case st.deaf && silent > l.c.o.Silence/3:
+			l.end(st, lost(st.node, "the node went away after %s", st.told()))
+		case silent > l.c.o.Silence || limit > 0 && now.Sub(l.begun) > limit:
 			l.end(st, slow(st.node, silent, st.rows))
 		}
 	}

@@ -75,8 +75,7 @@ func (s *Service) addEndpoints(svc micro.Service) error {
 			}
 		}
 	}
-	return svc.AddEndpoint("stream", micro.HandlerFunc(s.hear),
-		micro.WithEndpointSubject(s.subjects.stream(s.o.Origin.Node, anyToken)))
+	return nil
 }
 
 // endpoint takes the requests of one verb.
@@ -91,13 +90,13 @@ func (s *Service) endpoint(name string, v Verb, fleet bool) micro.HandlerFunc {
 
 // hear takes a caller's word about its answer. One about an answer that has
 // ended comes too late and is passed over.
-func (s *Service) hear(r micro.Request) {
-	_, token, _ := cutLast(r.Subject())
+func (s *Service) hear(m *nats.Msg) {
+	_, token, _ := cutLast(m.Subject)
 	s.mu.Lock()
 	a := s.answers[token]
 	s.mu.Unlock()
 	if a != nil {
-		a.out.word(&nats.Msg{Reply: r.Reply(), Header: nats.Header(r.Headers()), Data: r.Data()})
+		a.out.word(m)
 	}
 }
 

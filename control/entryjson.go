@@ -42,7 +42,44 @@ func decodeEntry(path string, raw []byte) (Entry, error) {
 	if err == nil {
 		err = finishEntry(path, n.Event)
 	}
+	if err == nil {
+		n.restoreNAT()
+	}
 	return n, err
+}
+
+// restoreNAT asks for the translation that a listed row had. A reply that is
+// translated already makes an entry whose packets are not: the kernel sets NAT
+// up only where it changes the reply itself.
+func (n *Entry) restoreNAT() {
+	e := n.Event
+	if n.SrcNAT != nil || n.DstNAT != nil || !e.Got(flow.HasStatus) || e.Table == flow.TableExpect {
+		return
+	}
+	kind := e.NATKind()
+	source := kind&flow.NATSource != 0 && e.Status&flow.StatusSrcNAT != 0
+	dest := kind&flow.NATDest != 0 && e.Status&flow.StatusDstNAT != 0
+	plain, ok := e.Orig.Inverse()
+	if !ok || !source && !dest {
+		return
+	}
+	r := e.Reply
+	if source {
+		n.SrcNAT = &flow.NATRange{Min: r.DstAddr(), MinPort: r.DstPort}
+		if r.Got(flow.HasICMPID) {
+			n.SrcNAT.MinPort = r.ICMPID
+		} else if !r.Got(flow.HasDstPort) {
+			n.SrcNAT.MinPort = 0
+		}
+		e.Reply.Dst, e.Reply.DstPort, e.Reply.ICMPID = plain.Dst, plain.DstPort, plain.ICMPID
+	}
+	if dest {
+		n.DstNAT = &flow.NATRange{Min: r.SrcAddr()}
+		if r.Got(flow.HasSrcPort) {
+			n.DstNAT.MinPort = r.SrcPort
+		}
+		e.Reply.Src, e.Reply.SrcPort = plain.Src, plain.SrcPort
+	}
 }
 
 // checkProto refuses a word that the decoder would pass over, unless the number

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -41,17 +42,14 @@ func (f *Fleet) Call(ctx context.Context, q *Request, rows func(*flow.Batch) err
 	if err != nil {
 		return nil, err
 	}
-	for _, node := range f.expect {
-		f.c.known.add(node)
-	}
-	return f.call(ctx, q, rows, f.c.known.union(found))
+	return f.call(ctx, q, rows, f.c.known.union(found, f.expect))
 }
 
 // call sends a request to every node, those that are expected among them.
 func (f *Fleet) call(ctx context.Context, q *Request, rows func(*flow.Batch) error, expect []string) ([]Answer, error) {
 	deadline, bounded := ctx.Deadline()
 	own := f.c.prepare(q, deadline, bounded)
-	l := f.c.newCall(own, f.c.subjects.Fleet(own.Table, own.Verb), true, expect, rows)
+	l := f.c.newInquiry(own, f.c.subjects.Fleet(own.Table, own.Verb), true, expect, rows)
 	if f.Ended != nil {
 		l.ended = func(st *incoming) { f.Ended(st.answer(own)) }
 	}
@@ -77,7 +75,7 @@ type nodeCaller struct {
 func (n nodeCaller) Call(ctx context.Context, q *Request, rows func(*flow.Batch) error) (*Result, error) {
 	deadline, bounded := ctx.Deadline()
 	own := n.c.prepare(q, deadline, bounded)
-	l := n.c.newCall(own, n.c.subjects.Node(n.node, own.Table, own.Verb), false, []string{n.node}, rows)
+	l := n.c.newInquiry(own, n.c.subjects.Node(n.node, own.Table, own.Verb), false, []string{n.node}, rows)
 	err := l.run(ctx)
 	a := l.stream(n.node).answer(own)
 	if err == nil {
@@ -95,27 +93,24 @@ type knownNodes struct {
 // maxKnown bounds what a client remembers.
 const maxKnown = 16384
 
-func (k *knownNodes) add(node string) {
+// union notes those that were found, and gives all names: those known and those
+// expected.
+func (k *knownNodes) union(found []NodeInfo, expect []string) []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.names == nil {
 		k.names = map[string]string{}
 	}
-	if len(k.names) < maxKnown {
-		k.names[Token(node)] = node
-	}
-}
-
-// union gives all names, those found among them.
-func (k *knownNodes) union(found []NodeInfo) (names []string) {
 	for i := range found {
-		k.add(found[i].Node)
+		if node := found[i].Node; len(k.names) < maxKnown || k.names[Token(node)] != "" {
+			k.names[Token(node)] = node
+		}
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, name := range k.names {
-		names = append(names, name)
+	all := maps.Clone(k.names)
+	for _, node := range expect {
+		if all[Token(node)] == "" {
+			all[Token(node)] = node
+		}
 	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Values(all))
 }

@@ -110,7 +110,7 @@ func sample(tb testing.TB) *testnet.Namespace {
 	ns := testnet.New(tb)
 	add(tb, ns, "udp", 1, "-m", "1")
 	add(tb, ns, "udp", 2, "-m", "2")
-	add(tb, ns, "tcp", 3, "-u", "ASSURED,SEEN_REPLY", "-m", "6") // conntrack 1.4.7 makes the mark 6 of that status, whatever -m says
+	add(tb, ns, "tcp", 3, "-u", "ASSURED,SEEN_REPLY", "-m", "3") // in this order: conntrack 1.4.7 takes what -u says for the mark, too, if it comes later
 	add(tb, ns, "udp", 4, "-w", "7")
 	add(tb, ns, "udp", 5, "--orig-zone", "9")
 	add(tb, ns, "udp", 6, "--src-nat", "192.0.2.1")
@@ -130,7 +130,7 @@ func TestList(t *testing.T) {
 		{`"filter":{"family":"ipv4","mark":2}`, []int{2}},
 		{`"filter":{"mark":"0x2/0x2"}`, []int{2, 3}},
 		{`"filter":{"mark":"0/0x2"}`, []int{1, 4, 5, 6, 7, 8}},
-		{`"filter":{"mark":[1,6]}`, []int{1, 3}},
+		{`"filter":{"mark":[1,3]}`, []int{1, 3}},
 		{`"filter":{"status":"UNREPLIED"}`, []int{1, 2, 4, 5, 6, 7, 8}}, // STATUS=0 with a mask
 		{`"filter":{"status":["ASSURED","SEEN_REPLY"]}`, []int{3}},
 		{`"filter":{"zone":7}`, []int{4}},

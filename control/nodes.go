@@ -39,11 +39,8 @@ func (c *Client) Nodes(ctx context.Context, expect ...string) ([]NodeInfo, error
 	if err != nil {
 		return nil, err
 	}
-	for _, node := range expect {
-		c.known.add(node)
-	}
 	byName := map[string]*NodeInfo{}
-	for _, node := range c.known.union(found) {
+	for _, node := range c.known.union(found, expect) {
 		byName[node] = &NodeInfo{Node: node}
 	}
 	for i := range found {

@@ -15,12 +15,6 @@ const (
 	// beat is after how long without a message the node says that it is there,
 	// and the caller that it is.
 	beat = 3 * time.Second
-	// silence is after how long without a word of the other side it counts as gone.
-	silence = 15 * time.Second
-	// slowness is how long a watcher may leave no room for a live event.
-	slowness = 5 * time.Second
-	// lateness is how long the end of an answer waits for a lost connection.
-	lateness = 10 * time.Second
 	// pace is how fast a caller that does not acknowledge is written to, bytes a
 	// second: nats-server closes a client that is 64 MiB behind.
 	pace = 16 << 20
@@ -28,13 +22,39 @@ const (
 	spare = 4 << 10
 )
 
+// serviceTimes are the service's clocks.
+type serviceTimes struct {
+	ask   time.Duration // how long another run has to answer for the name
+	again time.Duration // between two times of asking, while serving
+	back  time.Duration // how long to step back at first; then longer, up to again
+	drain time.Duration // how long requests under way may go on once the service stops
+
+	beat    time.Duration // after how long without a message the node says that it is there
+	silence time.Duration // after how long without a word the caller counts as gone
+	slow    time.Duration // how long a watcher may leave no room for a live event
+	late    time.Duration // how long the end of an answer waits for a lost connection
+}
+
+func defaultTimes() serviceTimes {
+	return serviceTimes{
+		ask: time.Second, again: 30 * time.Second, back: 2 * time.Second, drain: 5 * time.Second,
+		beat: beat, silence: 15 * time.Second, slow: 5 * time.Second, late: 10 * time.Second,
+	}
+}
+
 // What ends an answer from the caller's side.
 var (
 	errCancelled = &Error{Code: CodeCut, Message: "the caller wants no more"}
 	errGone      = &Error{Code: CodeCut, Message: "nobody hears the answer"}
-	errSilent    = &Error{Code: CodeCut, Message: "the caller has said nothing for " + silence.String()}
-	errSlow      = &Error{Code: CodeCut, Message: "the caller left no room for live events for " + slowness.String()}
 )
+
+func errSilent(d time.Duration) *Error {
+	return &Error{Code: CodeCut, Message: "the caller has said nothing for " + d.String()}
+}
+
+func errSlow(d time.Duration) *Error {
+	return &Error{Code: CodeCut, Message: "the caller left no room for live events for " + d.String()}
+}
 
 // outgoing is one answer on its way: it numbers the messages and keeps at most
 // the caller's window of them under way. Its methods may be called from several
@@ -44,7 +64,8 @@ type outgoing struct {
 	head    messageHead // of every message, but for its kind and numbers
 	subject string      // where the caller's words come in
 	window  uint64      // 0: the caller does not acknowledge
-	patient time.Duration
+	live    bool        // it is a watch: events do not wait
+	times   serviceTimes
 	end     func(*Error) // called once, when the caller ends it
 
 	sending sync.Mutex // held over a message, so that they go out in their order
@@ -60,10 +81,10 @@ type outgoing struct {
 }
 
 // newOutgoing begins an answer to inbox.
-func newOutgoing(nc *nats.Conn, head messageHead, inbox, subject string, window int, end func(*Error)) *outgoing {
+func newOutgoing(nc *nats.Conn, head messageHead, inbox, subject string, window int, times serviceTimes, end func(*Error)) *outgoing {
 	now := time.Now()
 	return &outgoing{
-		nc: nc, head: head, subject: subject, window: uint64(window), patient: silence, end: end,
+		nc: nc, head: head, subject: subject, window: uint64(window), times: times, end: end,
 		inbox: inbox, heard: now, last: now, moved: make(chan struct{}, 1),
 	}
 }
@@ -167,10 +188,10 @@ func (o *outgoing) credit(begun time.Time) (free bool, left time.Duration, err e
 	over, heard := o.over, o.heard
 	free = o.window == 0 || o.sent-o.acked < o.window
 	o.mu.Unlock()
-	left = silence - time.Since(heard)
-	why := errSilent
-	if o.patient < silence { // a watcher may not keep us waiting, however often it speaks
-		left, why = min(left, o.patient-time.Since(begun)), errSlow
+	left = o.times.silence - time.Since(heard)
+	why := errSilent(o.times.silence)
+	if patience := o.times.slow - time.Since(begun); o.live && patience < left { // however often it speaks
+		left, why = patience, errSlow(o.times.slow)
 	}
 	switch {
 	case over != nil:
@@ -184,17 +205,17 @@ func (o *outgoing) credit(begun time.Time) (free bool, left time.Duration, err e
 
 // beat keeps both sides in touch: it sends a message without rows if the answer
 // has been quiet, and ends an answer whose caller is.
-func (o *outgoing) beat(every time.Duration) {
+func (o *outgoing) beat() {
 	if o.window == 0 || !o.sending.TryLock() { // a message is on its way, or waits for the caller
 		return
 	}
 	defer o.sending.Unlock()
 	o.mu.Lock()
-	due := o.over == nil && time.Since(o.last) >= every && o.sent-o.acked < o.window
-	silent := time.Since(o.heard) > silence
+	due := o.over == nil && time.Since(o.last) >= o.times.beat && o.sent-o.acked < o.window
+	silent := time.Since(o.heard) > o.times.silence
 	o.mu.Unlock()
 	if silent {
-		o.stop(errSilent)
+		o.stop(errSilent(o.times.silence))
 	} else if due {
 		h := o.head
 		h.Kind = kindRows
@@ -207,14 +228,14 @@ func (o *outgoing) beat(every time.Duration) {
 func (o *outgoing) final(ctx context.Context, h nats.Header, body []byte) error {
 	o.sending.Lock()
 	defer o.sending.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, lateness)
+	ctx, cancel := context.WithTimeout(ctx, o.times.late)
 	defer cancel()
 	for {
 		err := o.publish(h, body)
 		if err == nil || !errors.Is(err, nats.ErrReconnectBufExceeded) && !errors.Is(err, nats.ErrDisconnected) {
 			return err
 		}
-		if wait(ctx, lateness/100) != nil {
+		if wait(ctx, o.times.late/100) != nil {
 			return err
 		}
 	}

@@ -44,7 +44,8 @@ type Key struct {
 
 // Entry is what create makes: of table conntrack an event with its tuples and
 // values, of table expect the expectation in Event.Extra.Expect. In JSON it is
-// a record (schema ctferry.v1), so that a listed row may be sent back.
+// a record (schema ctferry.v1), so that a listed row may be sent back; where it
+// is translated, the translation is asked for again.
 type Entry struct {
 	Event          *flow.Event
 	SrcNAT, DstNAT *flow.NATRange // nil is none
@@ -78,6 +79,7 @@ type Result struct {
 	Failures []Failure // the first of them, at most MaxFailures
 
 	Spared      uint64 // entries that the node protects and that were left alone
+	Repeated    bool   // the write was carried out before: this is the answer that it had, without rows
 	DryRun      bool   // nothing was touched
 	Truncated   bool   // there are more rows than Limit
 	Interrupted bool   // the table changed under the dump: rows may be missing or doubled

@@ -41,6 +41,7 @@ type resultJSON struct {
 	Failed      uint64              `json:"failed,omitempty"`
 	Failures    []failureJSON       `json:"failures,omitempty"`
 	Spared      uint64              `json:"spared,omitempty"`
+	Repeated    bool                `json:"repeated,omitempty"`
 	DryRun      bool                `json:"dry_run,omitempty"`
 	Truncated   bool                `json:"truncated,omitempty"`
 	Interrupted bool                `json:"interrupted,omitempty"`
@@ -64,7 +65,7 @@ type fillJSON struct {
 func (r *Result) MarshalJSON() ([]byte, error) {
 	out := resultJSON{
 		V: Version, Request: r.Request, Node: r.Node, Count: r.Count, Failed: r.Failed, Spared: r.Spared,
-		DryRun: r.DryRun, Truncated: r.Truncated, Interrupted: r.Interrupted, Fill: (*fillJSON)(r.Fill),
+		Repeated: r.Repeated, DryRun: r.DryRun, Truncated: r.Truncated, Interrupted: r.Interrupted, Fill: (*fillJSON)(r.Fill),
 	}
 	enc := encode.Formats()["json"].NewEncoder(encode.Projection{})
 	for _, f := range r.Failures[:min(len(r.Failures), MaxFailures)] {
@@ -101,7 +102,7 @@ func (r *Result) UnmarshalJSON(data []byte) error {
 	}
 	out := Result{
 		Request: in.Request, Node: in.Node, Count: in.Count, Failed: in.Failed, Spared: in.Spared,
-		DryRun: in.DryRun, Truncated: in.Truncated, Interrupted: in.Interrupted, Fill: (*flow.TableFill)(in.Fill),
+		Repeated: in.Repeated, DryRun: in.DryRun, Truncated: in.Truncated, Interrupted: in.Interrupted, Fill: (*flow.TableFill)(in.Fill),
 	}
 	if err := out.readFailures(in.Failures); err != nil {
 		return err

@@ -19,7 +19,7 @@ func TestResultJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &Result{
-		Request: "a", Node: "edge", Count: 5, Failed: 2, Spared: 3, DryRun: true, Truncated: true, Interrupted: true,
+		Request: "a", Node: "edge", Count: 5, Failed: 2, Spared: 3, Repeated: true, DryRun: true, Truncated: true, Interrupted: true,
 		Failures: []Failure{
 			{Index: 4, Err: &Error{Code: CodeKernel, Errno: "EBUSY", Message: "update: device or resource busy"}},
 			{Index: -1, Event: q.Entries[0].Event, Err: &Error{Code: CodeExists, Field: "x", Message: "y"}},

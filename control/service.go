@@ -37,19 +37,6 @@ type ServiceOptions struct {
 // are, so that a refusal comes at once.
 const spareWorkers = 8
 
-// serviceTimes are the service's clocks.
-type serviceTimes struct {
-	ask   time.Duration // how long another run has to answer for the name
-	again time.Duration // between two times of asking, while serving
-	back  time.Duration // how long to step back at first; then longer, up to again
-	beat  time.Duration // after how long without a message the node says that it is there
-	drain time.Duration // how long requests under way may go on once the service stops
-}
-
-func defaultTimes() serviceTimes {
-	return serviceTimes{ask: time.Second, again: 30 * time.Second, back: 2 * time.Second, beat: beat, drain: 5 * time.Second}
-}
-
 // errStopping is what requests end with when the service stops.
 var errStopping = &Error{Code: CodeUnavailable, Message: "the node is stopping"}
 
@@ -62,7 +49,6 @@ type Service struct {
 	subjects Subjects
 	run      string // hex
 	log      *slog.Logger
-	started  time.Time
 	times    serviceTimes
 
 	jobs chan *job
@@ -133,7 +119,11 @@ func (s *Service) setStatus(st ServiceStatus) {
 // reconnect and now and then, since two runs may have been out of each other's
 // sight: they notice, both step back, and one of them serves.
 func (s *Service) Run(ctx context.Context) error {
-	s.started = time.Now()
+	words, err := s.nc.Subscribe(s.subjects.stream(s.o.Origin.Node, anyToken), s.hear)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = words.Unsubscribe() }() // of a closed connection, there is none
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(errStopping)
 	var workers sync.WaitGroup
@@ -142,7 +132,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	beats, still := context.WithCancel(work)
 	workers.Go(func() { s.keepInTouch(beats) })
-	err := s.serveByTurns(ctx)
+	err = s.serveByTurns(ctx)
 	s.setStatus(ServiceStatus{})
 	s.drain(ctx)
 	still()
@@ -226,7 +216,7 @@ func (s *Service) keepInTouch(ctx context.Context) {
 		all := slices.Collect(maps.Values(s.answers))
 		s.mu.Unlock()
 		for _, a := range all {
-			a.out.beat(s.times.beat)
+			a.out.beat()
 		}
 	}
 }

@@ -36,8 +36,6 @@ func (s *Service) admit(j *job) *Error {
 		return &Error{Code: CodeTooLarge, Message: fmt.Sprintf("the request has %d bytes, and max_request of this node is %d", len(j.data), most)}
 	case s.taken >= s.workers():
 		return &Error{Code: CodeBusy, Message: fmt.Sprintf("as many requests as may be (%d) are under way", s.workers())}
-	case j.peer.Fleet && j.verb.Writes() && !s.o.Config.FleetWrites:
-		return &Error{Code: CodeOff, Message: "writes to the whole fleet are off on this node (fleet_writes)"}
 	}
 	s.taken++
 	return nil

@@ -33,6 +33,7 @@ const (
 	headerStream = "Ctferry-Stream" // the caller's name for the answer, random
 	headerUser   = "Ctferry-User"   // who the caller says it is; nobody has verified it
 	headerInfo   = "Nats-Request-Info"
+	headerOf     = "Nats-Subject" // nats-server's, of what nobody hears
 )
 
 // messageKind is what a message of an answer is.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,9 +26,9 @@ func conntrackLine(argv []string, in io.Reader, out, errOut io.Writer) int {
 		Program: filepath.Base(argv[0]), Version: strings.TrimPrefix(version, "v"),
 		Names: frontend.ReadNames(), In: in, Out: out, Err: errOut,
 	}
-	front.Open = func(_ context.Context, t frontend.Target) (frontend.Hosts, error) {
+	front.Open = func(ctx context.Context, t frontend.Target) (frontend.Hosts, error) {
 		if t.Remote() {
-			return nil, errors.New("--node and --fleet: this version has no connection to nodes")
+			return remoteHosts(ctx, t)
 		}
 		return thisHost(front, t.NetNS)
 	}

@@ -19,6 +19,7 @@ const (
 	exitOK    = 0
 	exitError = 1 // it was tried and failed
 	exitUsage = 2 // it was not tried: the command line or the configuration is wrong
+	exitNoOne = 3 // some node did not answer; conntrack(8) has no such thing
 )
 
 // usageError is a fault in what the user wrote.
@@ -26,6 +27,12 @@ type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
+
+// noAnswer says which nodes did not answer.
+type noAnswer struct{ err error }
+
+func (e noAnswer) Error() string { return e.err.Error() }
+func (e noAnswer) Unwrap() error { return e.err }
 
 func main() {
 	if asConntrack(os.Args) {
@@ -47,8 +54,12 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	fmt.Fprintln(errOut, "ctferry:", err)
 	var usage usageError
-	if errors.As(err, &usage) {
+	var silent noAnswer
+	switch {
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &silent):
+		return exitNoOne
 	}
 	return exitError
 }
@@ -64,7 +75,8 @@ Then:
   ctferry run                        this host's events as JSON lines (needs CAP_NET_ADMIN)
   ctferry -L                         conntrack(8): list, delete, create, update, watch… (ctferry help conntrack)
   ctferry check ctferry.yaml         what is wrong with a configuration, before it runs
-  ctferry run -c ctferry.yaml        the service`
+  ctferry run -c ctferry.yaml        the service
+  ctferry nodes                      which nodes answer over NATS, and how they are`
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -80,7 +92,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newCheck(), newDemo(), newDecode(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newNodes(), newDemo(), newDecode(), newVersion())
 	root.AddCommand(&cobra.Command{Use: "conntrack", Short: "The options of conntrack(8), which need no subcommand", Long: frontend.Usage("ctferry")})
 	return root
 }
