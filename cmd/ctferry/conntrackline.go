@@ -57,7 +57,7 @@ func thisHost(front *frontend.Front, netns string) (frontend.Hosts, error) {
 			return ctnetlink.Dial(ctnetlink.DialConfig{NetNS: namespacePath(netns)})
 		},
 		Origin: func(netns string) *flow.Origin {
-			return &flow.Origin{Node: id.Node, NetNS: netns, BootID: id.BootID, Run: id.Run}
+			return &flow.Origin{Node: id.Node, NetNS: netns, BootID: id.BootID, Run: id.Run, Cookie: netnsCookie(netns)}
 		},
 	}
 	return frontend.Local(executor, nil), nil
@@ -78,6 +78,21 @@ func namespacePath(name string) string {
 		return ""
 	}
 	return filepath.Join("/run/netns", name)
+}
+
+// netnsCookie is the kernel's number for a namespace, without which rows had
+// other flow ids than events; 0 if it cannot be read, as the rows then cannot.
+func netnsCookie(name string) uint64 {
+	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: namespacePath(name)})
+	if err != nil {
+		return 0
+	}
+	defer conn.Close()
+	cookie, err := conn.Cookie()
+	if err != nil {
+		return 0
+	}
+	return cookie
 }
 
 func knownNamespace(name string) error {

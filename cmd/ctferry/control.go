@@ -72,7 +72,10 @@ func (s *service) newController(cfg *configs.Config, feed control.AuditFeed) (*c
 // newRules makes a guard; it opens the audit's file where writes are allowed.
 func (c *controller) newRules(cfg control.Config) (rules, error) {
 	guard, err := control.NewGuard(cfg, c.executor, c.auditor)
-	return rules{cfg, guard}, err
+	if err != nil { // protect was checked with the configuration
+		return rules{}, fmt.Errorf("control.audit.path: %w", err)
+	}
+	return rules{cfg, guard}, nil
 }
 
 // swap puts new rules in force: what is under way ends first.

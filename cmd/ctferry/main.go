@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ctferry/ctferry/cmd/ctferry/frontend"
 )
 
 // Exit codes, as conntrack(8) has them.
@@ -71,7 +73,7 @@ Try it, without root and without a configuration:
 
 Then:
   ctferry run                        this host's events as JSON lines (needs CAP_NET_ADMIN)
-  ctferry -L                         conntrack(8): list, delete, create, update, watch… (ctferry -L --help)
+  ctferry -L                         conntrack(8): list, delete, create, update, watch… (ctferry help conntrack)
   ctferry check ctferry.yaml         what is wrong with a configuration, before it runs
   ctferry run -c ctferry.yaml        the service
   ctferry nodes                      which nodes answer over NATS, and how they are`
@@ -91,6 +93,7 @@ func newRoot() *cobra.Command {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(newRun(), newCheck(), newNodes(), newDemo(), newDecode(), newVersion())
+	root.AddCommand(&cobra.Command{Use: "conntrack", Short: "The options of conntrack(8), which need no subcommand", Long: frontend.Usage("ctferry")})
 	return root
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
@@ -11,8 +12,17 @@ import (
 	"github.com/ctferry/ctferry/control"
 )
 
-// remoteHosts are the nodes that a command line of conntrack(8) names.
+// remoteHosts are the nodes that a command line of conntrack(8) names. An error
+// is a text alone: an error number in it would be taken for the kernel's.
 func remoteHosts(ctx context.Context, t frontend.Target) (frontend.Hosts, error) {
+	hosts, err := dialHosts(ctx, t)
+	if err != nil {
+		return nil, errors.New(err.Error())
+	}
+	return hosts, nil
+}
+
+func dialHosts(ctx context.Context, t frontend.Target) (frontend.Hosts, error) {
 	target, err := connect.ThisHost().Find(connect.Options{Server: t.Server, Creds: t.Creds, Context: t.Context, Config: t.Config, Site: t.Site})
 	if err != nil {
 		return nil, err

@@ -109,8 +109,11 @@ func (f *Front) refuse(err error) int {
 	return exitUsage
 }
 
+// Usage is the text of -h for a program of that name.
+func Usage(program string) string { return conntrack.Usage(program) + extraUsage }
+
 func (f *Front) help(c *conntrack.Command) int {
-	fmt.Fprintf(f.Out, "%s\n%s%s", f.Banner(), conntrack.Usage(f.Program), extraUsage)
+	fmt.Fprintf(f.Out, "%s\n%s", f.Banner(), Usage(f.Program))
 	if !c.Proto.Set {
 		return exitOK
 	}
@@ -120,10 +123,10 @@ func (f *Front) help(c *conntrack.Command) int {
 	return exitOK
 }
 
-// stamp gives a request what does not depend on the line.
+// stamp gives a request what does not depend on the line. It has no timeout:
+// a table may be large and -E has no end; --wait is for a node that is silent.
 func stamp(q *control.Request, t Target) {
-	q.ID, q.IssuedAt, q.Timeout = rand.Text(), time.Now(), t.Wait
-	q.NetNS = t.NetNS
+	q.ID, q.IssuedAt, q.NetNS = rand.Text(), time.Now(), t.NetNS
 	if q.Verb.Writes() {
 		q.DryRun = t.DryRun
 	}

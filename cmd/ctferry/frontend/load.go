@@ -36,7 +36,7 @@ func (f *Front) load(ctx context.Context, c *conntrack.Command, t Target) int {
 	}
 	code := exitOK
 	for i := range steps {
-		r := &run{Front: f, cmd: steps[i].commands[0], target: t, hosts: hosts, quiet: true, places: steps[i].places}
+		r := &run{Front: f, cmd: steps[i].commands[0], target: t, hosts: hosts, quiet: true, commands: steps[i].commands, places: steps[i].places}
 		code = max(code, r.do(ctx, &steps[i]))
 	}
 	if err := hosts.Close(); err != nil {

@@ -18,12 +18,13 @@ import (
 // run is one command line under way.
 type run struct {
 	*Front
-	cmd    *conntrack.Command
-	target Target
-	hosts  Hosts
-	quiet  bool         // of a file: no summary, and nothing found is no failure
-	found  *flow.Filter // what -G must find
-	places []string     // of a file: where each of the step's commands stands
+	cmd      *conntrack.Command
+	target   Target
+	hosts    Hosts
+	quiet    bool                 // of a file: no summary, and nothing found is no failure
+	found    *flow.Filter         // what -G must find
+	commands []*conntrack.Command // of a file: those of the step
+	places   []string             // of a file: where each of the step's commands stands
 }
 
 // do carries out one step, prints, and gives the exit code.
@@ -115,12 +116,12 @@ func (r *run) judge(answers []control.Answer, err error) int {
 func (r *run) result(a *control.Answer) {
 	for i := range a.Result.Failures {
 		failure := &a.Result.Failures[i]
-		text := why(r.cmd, failure.Err)
+		text, n := why(r.cmd, failure.Err), failure.Index
 		switch {
-		case failure.Index < 0 && failure.Event != nil: // one of many
+		case n < 0 && failure.Event != nil: // one of many
 			text += ": " + string(new(encode.Text).AppendRow(nil, failure.Event))
-		case failure.Index >= 0 && failure.Index < len(r.places):
-			text = r.places[failure.Index] + ": " + text
+		case n >= 0 && n < len(r.places):
+			text = r.places[n] + ": " + why(r.commands[n], failure.Err)
 		}
 		r.complain(a.Node, text)
 	}
