@@ -149,3 +149,16 @@ func TestWithoutRights(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyToAsk: how NATS is to be found is part of the command line, so a
+// line that does not say it is a wrong one, as with nodes.
+func TestNobodyToAsk(t *testing.T) {
+	for _, args := range [][]string{
+		{"-L", "--node", "x", "--nats-context", "/absent.json"},
+		{"-R", "-", "--node", "x", "--nats-context", "/absent.json"},
+	} {
+		cmd := exec.CommandContext(t.Context(), binary(t), args...)
+		cmd.Stdin = strings.NewReader("-F\n")
+		runInside(t, nil, cmd).want(t, exitUsage, "/absent.json")
+	}
+}
