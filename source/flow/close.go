@@ -27,7 +27,7 @@ func (r CloseReason) String() string {
 // send with a DESTROY (the TCP state; the timeout, if any was left) and stays
 // CloseUnknown where that does not decide it, as for an end that was inferred.
 func (e *Event) CloseReason() CloseReason {
-	if e.Type != TypeDestroy || e.Table != TableConntrack || e.Any(HasSynthetic) {
+	if e.Type != TypeDestroy || e.Table != TableConntrack || e.Any(HasSynthetic) && e.Synthetic {
 		return CloseUnknown
 	}
 	if e.Any(HasPortID) {
