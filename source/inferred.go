@@ -33,15 +33,27 @@ func (t *tracker) after(en *entry, typ flow.Type) int64 {
 	return en.seen
 }
 
-// lostEnd makes the record of the end of a flow in whose place another has come
-// while events are missing; now is when that one came.
-func (t *tracker) lostEnd(p place, e *flow.Event, now int64) {
-	t.infer(p, e, flow.TypeDestroy, now)
-	if en := t.table.at(p); en.is&isSpeaking != 0 {
-		e.Since = min(max(en.seen, t.gap), now)
-	} else {
-		e.Since = min(en.seen, now)
+// inferEnd makes the record of a flow's end, and before it that of its beginning
+// if that is still due.
+func (t *tracker) inferEnd(p place, out *flow.Batch, until int64) *flow.Event {
+	if t.table.at(p).is&isNew != 0 {
+		t.infer(p, out.Next(), flow.TypeNew, until)
 	}
+	end := out.Next()
+	t.infer(p, end, flow.TypeDestroy, until)
+	return end
+}
+
+// lostEnd ends a flow in whose place another came, at a known time, while events
+// are missing. Out must have two free slots.
+func (t *tracker) lostEnd(p place, out *flow.Batch, at int64) {
+	e := t.inferEnd(p, out, at)
+	en := t.table.at(p)
+	e.Since = en.seen
+	if gap, _ := t.incomplete(); en.is&isSpeaking != 0 {
+		e.Since = max(en.seen, gap)
+	}
+	e.Since = min(e.Since, at)
 	t.guess(p)
 	t.table.at(p).is &^= isGuessed
 }
@@ -82,7 +94,7 @@ func (t *tracker) scan(from place, most uint32, out *flow.Batch, suspects []susp
 }
 
 // judge settles a suspect. Answers are the rows that GETs have brought; out must
-// have two free slots.
+// have three free slots.
 func (t *tracker) judge(s *suspect, answers []flow.Event, out *flow.Batch, now int64) {
 	en := t.table.at(s.place)
 	if en.is&isTaken == 0 || en.is&isDead != 0 || en.flowID != s.flowID || en.heard == t.round {
@@ -90,7 +102,7 @@ func (t *tracker) judge(s *suspect, answers []flow.Event, out *flow.Batch, now i
 	}
 	switch {
 	case s.gone:
-		t.infer(s.place, out.Next(), flow.TypeDestroy, now)
+		t.inferEnd(s.place, out, now)
 		t.guess(s.place)
 	case s.row >= 0 && en.isOther(&answers[s.row]):
 		t.succeed(s.place, &answers[s.row], out, now)
@@ -102,7 +114,7 @@ func (t *tracker) judge(s *suspect, answers []flow.Event, out *flow.Batch, now i
 
 // succeed ends a flow and begins the one of the same name that the row shows.
 func (t *tracker) succeed(p place, row *flow.Event, out *flow.Batch, now int64) {
-	t.infer(p, out.Next(), flow.TypeDestroy, min(now, row.Start))
+	t.inferEnd(p, out, min(now, row.Start))
 	t.books.Flows--
 	t.books.Ended++
 	t.table.renew(p)

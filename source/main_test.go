@@ -3,6 +3,8 @@ package source
 import (
 	"context"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -167,4 +169,9 @@ func tracked(t *testing.T) *testnet.Namespace {
 		t.Fatal(err)
 	}
 	return ns
+}
+
+// dialUDP opens a connected socket; the kernel's refusals (ICMP) are no matter.
+func dialUDP(to netip.AddrPort) (*net.UDPConn, error) {
+	return net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
 }

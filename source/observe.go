@@ -26,9 +26,9 @@ func (k *socket) observe(now int64) (inferred uint64) {
 				looked = true
 				k.settle(0)
 			}
-			if k.lostEnd(i, p, timeOf(e, now)) {
-				inferred++
-				i++
+			if n := k.lostEnd(i, p, timeOf(e, now)); n > 0 {
+				inferred += uint64(n)
+				i += n
 				e = &b.Events()[i]
 			}
 		}
@@ -47,25 +47,24 @@ func (k *socket) observe(now int64) (inferred uint64) {
 }
 
 // lostEnd ends the flow at p, in whose place event i tells of another, and puts
-// its end before that event, unless the filter does not want it. Where events
-// are repeated, in reliable mode, and where none is missing, a second NEW is no
-// proof of an end.
-func (k *socket) lostEnd(i int, p place, at int64) bool {
-	if k.src.cfg.Reliable || !k.track.missing {
-		return false
+// what was not told of it before that event, as far as the filter wants it; it
+// answers how many records. Where events are repeated, in reliable mode, and where
+// none is missing, a second NEW is no proof of an end.
+func (k *socket) lostEnd(i int, p place, at int64) (n int) {
+	if _, yes := k.track.incomplete(); !yes || k.src.cfg.Reliable || !k.track.replaces(p, &k.batch.Events()[i]) {
+		return 0
 	}
 	k.synthetic.Reset()
-	end := k.synthetic.Next()
-	k.track.lostEnd(p, end, at)
-	end.Origin = k.origin
-	if f := k.src.cfg.Filter; f != nil && !f.Match(end) {
-		return false
+	k.track.lostEnd(p, k.synthetic, at)
+	k.src.keep(k.synthetic, k.origin)
+	for j := range k.synthetic.Events() {
+		slot := k.batch.Insert(i + n)
+		if slot == nil {
+			break
+		}
+		*slot = k.synthetic.Events()[j]
+		k.verdicts[i+n] = true
+		n++
 	}
-	slot := k.batch.Insert(i)
-	if slot == nil {
-		return false
-	}
-	*slot = *end
-	k.verdicts[i] = true
-	return true
+	return n
 }

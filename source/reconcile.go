@@ -149,7 +149,7 @@ func (k *socket) judge(suspects *[]suspect, rows []flow.Event) (fill float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k.synthetic.Reset()
-	for len(*suspects) > 0 && k.synthetic.Free() >= 2 {
+	for len(*suspects) > 0 && k.synthetic.Free() >= 3 {
 		k.track.judge(&(*suspects)[0], rows, k.synthetic, now)
 		*suspects = (*suspects)[1:]
 	}

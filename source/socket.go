@@ -20,6 +20,7 @@ const (
 	pause      = time.Millisecond
 	idleRounds = 20
 	idleWait   = time.Second // also how often an idle socket's account is made
+	warnPause  = time.Second // between two lines of the log about dropped events
 )
 
 // socket reads the events of one namespace. Its goroutine alone reads the
@@ -38,6 +39,8 @@ type socket struct {
 	accounted time.Time // when the drop counter was read last
 	told      bool      // that the buffer cannot grow
 	upper     bool      // the drop counter has counted retries since it was read last
+	unsaid    uint64    // dropped events that the log does not tell of yet
+	warned    time.Time // when it told of some last
 
 	looked   time.Time     // when the reader read the drop counter last
 	buffer   atomic.Uint64 // the books' Buffer, for the reader
@@ -78,12 +81,12 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 	return sock, nil
 }
 
-// trackFlows gives the socket a tracker. Its batch has room for an inferred
-// record before each event that a read brings.
+// trackFlows gives the socket a tracker. Its batch has room for two inferred
+// records before each event that a read brings.
 func (k *socket) trackFlows() {
 	k.track = newTracker(&k.src.budget, &k.books.Track, k.src.cfg.Interim, k.accounted.UnixNano())
-	k.batch = flow.NewBatch(2 * batchSlots)
-	k.verdicts = make([]bool, 2*batchSlots)
+	k.batch = flow.NewBatch(3 * batchSlots)
+	k.verdicts = make([]bool, 3*batchSlots)
 	k.synthetic = flow.NewBatch(batchSlots)
 }
 
@@ -283,8 +286,12 @@ func (k *socket) settle(took uint64) {
 	if lost > 0 {
 		g := k.gap(lost, upper || k.upper, now)
 		s.emitGap(k.origin, g, now.UnixNano())
-		s.log.Warn("kernel dropped events", "netns", k.ns.String(), "lost", lost, "at_most", g.LostMax != nil, "buffer", stats.Buffer)
+		k.unsaid += lost
 		k.wantResync(g.Since)
+	}
+	if k.unsaid > 0 && now.Sub(k.warned) >= warnPause {
+		s.log.Warn("kernel dropped events", "netns", k.ns.String(), "lost", k.unsaid, "at_most", upper || k.upper, "buffer", stats.Buffer)
+		k.unsaid, k.warned = 0, now
 	}
 	k.accounted, k.upper = now, upper
 	k.grow(stats, took)

@@ -27,6 +27,7 @@ type tracker struct {
 	whole   int64 // when the last whole dump began; at first, when the socket was joined
 	missing bool  // events were lost since the dump under way, or the last, began
 	gap     int64 // since when
+	mending bool  // the round under way makes a loss good
 
 	overflowed, overflowing bool // flows were not taken in: before this dump, or in it
 
@@ -199,6 +200,20 @@ func (t *tracker) seeEnd(p place, dead bool, e *flow.Event, wanted bool, now int
 
 // alive tells whether a live flow stands at p.
 func (t *tracker) alive(p place) bool { return p != 0 && t.table.at(p).is&isDead == 0 }
+
+// replaces tells whether a NEW is of another flow than the live one at p, whose
+// end then was lost. Under a dump it may be the flow's own, which a row has
+// overtaken.
+func (t *tracker) replaces(p place, e *flow.Event) bool {
+	en := t.table.at(p)
+	switch {
+	case en.is&isSpeaking != 0 || !t.dumping:
+		return true
+	case en.start != 0 && e.TimeSource == flow.TimeKernel:
+		return e.Time > en.start+startSlack
+	}
+	return en.dumped != t.round
+}
 
 // learn writes what the event tells of the flow's state.
 func learn(en *entry, e *flow.Event) {

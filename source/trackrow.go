@@ -27,7 +27,7 @@ func (t *tracker) forgive() {
 	if t.missing {
 		t.since = t.gap
 	}
-	t.missing = false
+	t.missing, t.mending = false, t.missing
 }
 
 // finish ends the dump of a round: its rows can trail no end any more.
@@ -41,7 +41,7 @@ func (t *tracker) finish() {
 // succeeded ends a round that was made good, whose dump began then.
 func (t *tracker) succeeded(begun int64) {
 	t.overflowed = t.overflowing
-	t.primed, t.whole = true, begun
+	t.primed, t.whole, t.mending = true, begun, false
 }
 
 // fail ends a round that was not: what it should have made good is still missing.
@@ -49,7 +49,18 @@ func (t *tracker) fail() {
 	if !t.missing {
 		t.missing, t.gap = true, t.since
 	}
-	t.gap = min(t.gap, t.since)
+	t.gap, t.mending = min(t.gap, t.since), false
+}
+
+// incomplete gives since when events are missing that no round has made good yet.
+func (t *tracker) incomplete() (since int64, yes bool) {
+	switch {
+	case t.mending:
+		return t.since, true // which is before what was lost meanwhile
+	case t.missing:
+		return t.gap, true
+	}
+	return 0, false
 }
 
 // seeRow takes a row of a dump in and answers where its flow stands, 0 if it is
@@ -98,7 +109,7 @@ func (t *tracker) adopt(e *flow.Event, now int64) place {
 	en.dumped, en.seen = t.round, now
 	learn(en, e)
 	began := e.Any(flow.HasStart) && e.Start >= t.since-startSlack
-	if t.primed && (began || !e.Any(flow.HasStart) && !t.overflowed) {
+	if t.primed && !t.overflowed && (began || !e.Any(flow.HasStart)) {
 		en.is |= isNew
 	}
 	if t.table.deltas && began && t.primed {
