@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/ctferry/ctferry/internal/testnet"
 	"github.com/ctferry/ctferry/source/ctnetlink"
 	"github.com/ctferry/ctferry/source/flow"
 )
@@ -140,5 +141,17 @@ func TestTrackingAllocatesNothing(t *testing.T) {
 	}
 	if k.books.Track.Flows != 0 || k.books.Track.Added == 0 || !k.books.Balanced() && k.books.Received != 0 {
 		t.Errorf("books %+v", k.books)
+	}
+}
+
+// BenchmarkMeter is one measurement of the table's fill.
+func BenchmarkMeter(b *testing.B) {
+	ns := testnet.New(b)
+	m := meter{path: ns.Path()}
+	defer m.close()
+	for b.Loop() {
+		if _, err := m.read(b.Context()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
