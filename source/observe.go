@@ -24,7 +24,7 @@ func (k *socket) observe(now int64) (inferred uint64) {
 		if e.Type == flow.TypeNew && k.track.alive(p) {
 			if !looked { // the loss may not be in the books yet
 				looked = true
-				k.settle(0)
+				k.settle()
 			}
 			if n := k.lostEnd(i, p, timeOf(e, now)); n > 0 {
 				inferred += uint64(n)

@@ -40,8 +40,8 @@ func (k *socket) drained(ctx context.Context) error {
 // is a new, what changed an update, and what vanished a destroy.
 func (k *socket) reconcile(ctx context.Context, conn *ctnetlink.Conn, d *dump) error {
 	s := k.src
-	k.account(0)
 	s.mu.Lock()
+	k.settle()
 	k.track.forgive()
 	s.mu.Unlock()
 	begun, err := k.readRound(ctx, conn, d)

@@ -37,11 +37,11 @@ type socket struct {
 
 	// Source.mu guards these too, as the drop counter is read for a dump as well.
 	accounted time.Time // when the drop counter was read last
-	told      bool      // that the buffer cannot grow
 	upper     bool      // the drop counter has counted retries since it was read last
 	unsaid    uint64    // dropped events that the log does not tell of yet
 	warned    time.Time // when it told of some last
 
+	told     bool          // that the buffer cannot grow
 	looked   time.Time     // when the reader read the drop counter last
 	buffer   atomic.Uint64 // the books' Buffer, for the reader
 	lossy    chan struct{} // a loss wants a dump; room for one
@@ -265,17 +265,20 @@ func (k *socket) handOn(before, after ctnetlink.Counts) {
 // how much of it the last read has emptied.
 func (k *socket) account(took uint64) {
 	k.src.mu.Lock()
-	defer k.src.mu.Unlock()
-	k.settle(took)
+	stats, ok := k.settle()
+	k.src.mu.Unlock()
+	if ok {
+		k.grow(stats, took)
+	}
 }
 
-// settle is account with Source.mu held.
-func (k *socket) settle(took uint64) {
+// settle writes a reading of the counters into the books; Source.mu is held.
+func (k *socket) settle() (ctnetlink.SocketStats, bool) {
 	s := k.src
 	stats, err := k.listener.Stats()
 	if err != nil {
 		s.log.Error("cannot read the socket's drop counter", "netns", k.ns.String(), "err", err)
-		return
+		return stats, false
 	}
 	now := time.Now()
 	lost := stats.Drops - k.books.Lost
@@ -294,8 +297,8 @@ func (k *socket) settle(took uint64) {
 		k.unsaid, k.warned = 0, now
 	}
 	k.accounted, k.upper = now, upper
-	k.grow(stats, took)
-	k.buffer.Store(k.books.Buffer)
+	k.buffer.Store(stats.Buffer)
+	return stats, true
 }
 
 // wantResync has the loss made good where flows are tracked.
@@ -321,7 +324,7 @@ func (k *socket) gap(lost uint64, upper bool, now time.Time) *flow.Gap {
 	return g
 }
 
-// grow doubles the buffer towards its bound.
+// grow doubles the buffer towards its bound. Only the reader calls it.
 func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 	limit := uint64(k.src.cfg.Max)
 	if (stats.Queued+took)*2 < stats.Buffer || stats.Buffer >= limit || k.told {
@@ -334,7 +337,10 @@ func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 			"help", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", limit/2))
 		return
 	}
+	k.src.mu.Lock()
 	k.books.Growths++
 	k.books.Buffer = uint64(got)
+	k.src.mu.Unlock()
+	k.buffer.Store(uint64(got))
 	k.src.log.Info("receive buffer grown", "netns", k.ns.String(), "bytes", got)
 }
