@@ -52,7 +52,9 @@ func (k *socket) reconcile(ctx context.Context, conn *ctnetlink.Conn, d *dump) e
 	defer s.mu.Unlock()
 	if err != nil {
 		k.track.fail()
-		k.books.Track.Failed++
+		if ctx.Err() == nil { // a stop is no failure
+			k.books.Track.Failed++
+		}
 		return err
 	}
 	k.track.succeeded(begun)
