@@ -28,7 +28,9 @@ type rawSource struct {
 	Buffer   rawBuffer     `koanf:"buffer"`
 	Receive  string        `koanf:"receive"`
 	Reliable bool          `koanf:"reliable"`
-	Track    bool          `koanf:"track"`
+	Track    rawTrack      `koanf:"track"`
+	Interim  time.Duration `koanf:"interim"`
+	StateDir string        `koanf:"state_dir"`
 	Dump     rawDump       `koanf:"dump"`
 	Filter   filter        `koanf:"filter"`
 	NetNS    []string      `koanf:"netns"`
@@ -43,6 +45,26 @@ type rawDump struct {
 	AtStart  bool          `koanf:"at_start"`
 	Interval time.Duration `koanf:"interval"`
 	Zero     bool          `koanf:"zero"`
+}
+
+type rawTrack struct {
+	Enabled   bool          `koanf:"enabled"`
+	MaxFlows  int           `koanf:"max_flows"`
+	Reconcile time.Duration `koanf:"reconcile"`
+	Resync    time.Duration `koanf:"resync"`
+}
+
+// readValue takes true and false for the key enabled.
+func (r *rawTrack) readValue(v any) error {
+	if text, ok := v.(plain); ok && isBool(string(text)) {
+		v = map[string]any{"enabled": v}
+	}
+	m, ok := v.(map[string]any)
+	if !ok && v != nil {
+		return option.Faults{{Text: "expected true, false or a mapping of keys to values, not " + word(v)}}
+	}
+	type keys rawTrack // without this method
+	return decode(m, (*keys)(r)).Err()
 }
 
 // sinkKeys are the keys of a sink that the loader itself understands.
@@ -61,7 +83,8 @@ func rawDefaults(node string) raw {
 
 func rawOf(c source.Config) rawSource {
 	r := rawSource{
-		Buffer: rawBuffer{c.Buffer, c.Max}, Receive: c.Receive, Reliable: c.Reliable, Track: c.Track,
+		Buffer: rawBuffer{c.Buffer, c.Max}, Receive: c.Receive, Reliable: c.Reliable,
+		Track: rawTrack(c.Track), Interim: c.Interim, StateDir: c.StateDir,
 		Dump: rawDump{c.Dump.AtStart, c.Dump.Interval, c.Dump.Zero}, Filter: filter{c.Filter}, NetNS: c.NetNS,
 	}
 	for _, name := range c.Events.Names() {
@@ -76,7 +99,8 @@ func rawOf(c source.Config) rawSource {
 
 func (r *rawSource) config() source.Config {
 	c := source.Config{
-		Buffer: r.Buffer.Size, Max: r.Buffer.Max, Receive: r.Receive, Reliable: r.Reliable, Track: r.Track,
+		Buffer: r.Buffer.Size, Max: r.Buffer.Max, Receive: r.Receive, Reliable: r.Reliable,
+		Track: source.Track(r.Track), Interim: r.Interim, StateDir: r.StateDir,
 		Dump: source.Dump{AtStart: r.Dump.AtStart, Interval: r.Dump.Interval, Zero: r.Dump.Zero}, Filter: r.Filter.Filter, NetNS: r.NetNS,
 	}
 	for _, e := range r.Events {

@@ -14,9 +14,16 @@ func TestSourceKeysReachTheSource(t *testing.T) {
 		"events": "[destroy]", "tables": "[expect]", "buffer.size": "1MiB", "buffer.max": "128MiB", "receive": "socket", "reliable": "true",
 		"dump.at_start": "true", "dump.interval": "1m", "dump.zero": "true", "filter": "{proto: tcp}", "netns": "[blue]",
 	}
-	seen := map[string]bool{"track": true} // refused in this version
+	values["track"], values["track.enabled"], values["track.max_flows"], values["track.reconcile"] = "true", "true", "5000", "0s"
+	values["track.resync"], values["interim"], values["state_dir"] = "1m", "1m", "/var/lib/x"
+	needs := map[string]string{"interim": "source.track=true"}
+	seen := map[string]bool{}
 	for key, value := range values {
-		cfg := given{set: []string{"source." + key + "=" + value}}.load(t)
+		set := []string{"source." + key + "=" + value}
+		if needs[key] != "" {
+			set = append(set, needs[key])
+		}
+		cfg := given{set: set}.load(t)
 		if reflect.DeepEqual(cfg.Source, source.Default()) {
 			t.Errorf("source.%s changes nothing", key)
 		}

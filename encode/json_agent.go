@@ -91,6 +91,29 @@ func jsonSocket(dst []byte, b *flow.SocketBooks) []byte {
 	dst = jsonUint(dst, `,"buffer":`, b.Buffer)
 	dst = jsonUint(dst, `,"queued":`, b.Queued)
 	dst = jsonUint(dst, `,"growths":`, b.Growths)
+	if b.Reliable || b.LetGo > 0 {
+		dst = jsonBool(dst, `,"reliable":`, b.Reliable)
+		dst = jsonUint(dst, `,"let_go":`, b.LetGo)
+	}
+	if b.Track != (flow.TrackBooks{}) {
+		dst = jsonTrack(append(dst, `,"track":`...), &b.Track)
+	}
+	return jsonObject(dst, start)
+}
+
+func jsonTrack(dst []byte, b *flow.TrackBooks) []byte {
+	start := len(dst)
+	dst = jsonUint(dst, `,"flows":`, b.Flows)
+	dst = jsonUint(dst, `,"max_flows":`, b.Max)
+	dst = jsonUint(dst, `,"added":`, b.Added)
+	dst = jsonUint(dst, `,"ended":`, b.Ended)
+	dst = jsonUint(dst, `,"untracked":`, b.Untracked)
+	dst = jsonUint(dst, `,"synthetic":`, b.Synthetic)
+	dst = jsonUint(dst, `,"interim":`, b.Interim)
+	dst = jsonUint(dst, `,"suppressed":`, b.Suppressed)
+	dst = jsonUint(dst, `,"contradicted":`, b.Contradicted)
+	dst = jsonUint(dst, `,"reconciled":`, b.Reconciled)
+	dst = jsonUint(dst, `,"failed":`, b.Failed)
 	return jsonObject(dst, start)
 }
 

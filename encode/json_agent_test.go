@@ -32,6 +32,12 @@ func wantAgent(a *flow.Agent) object {
 			"growths": b.Growths,
 		}
 		socket.put(b.NetNS != "", "netns", b.NetNS)
+		socket.put(b.Reliable || b.LetGo > 0, "reliable", b.Reliable)
+		socket.put(b.Reliable || b.LetGo > 0, "let_go", b.LetGo)
+		track := object{
+			"flows": b.Track.Flows, "max_flows": b.Track.Max, "added": b.Track.Added, "ended": b.Track.Ended, "untracked": b.Track.Untracked, "synthetic": b.Track.Synthetic, "interim": b.Track.Interim, "suppressed": b.Track.Suppressed, "contradicted": b.Track.Contradicted, "reconciled": b.Track.Reconciled, "failed": b.Track.Failed,
+		}
+		socket.put(b.Track != flow.TrackBooks{}, "track", track)
 		sockets = append(sockets, socket)
 	}
 	o.put(len(tables) > 0, "tables", tables)

@@ -144,7 +144,9 @@ func (j *jsonEncoder) gap(dst []byte, g *flow.Gap) []byte {
 	if g.LostMax != nil {
 		dst = jsonUint(dst, `,"lost_max":`, *g.LostMax)
 	}
-	dst = j.time(dst, `,"since":"`, g.Since)
+	if g.Since != 0 {
+		dst = j.time(dst, `,"since":"`, g.Since)
+	}
 	dst = j.time(dst, `,"until":"`, g.Until)
 	return jsonObject(dst, start)
 }

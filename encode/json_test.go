@@ -60,7 +60,8 @@ func wantRecord(e *flow.Event) object {
 		o.put(e.Type == flow.TypeDumpEnd, "dump_complete", d.Complete)
 	}
 	if g := e.Gap; g != nil {
-		gap := object{"since": stamp(g.Since), "until": stamp(g.Until)}
+		gap := object{"until": stamp(g.Until)}
+		gap.put(g.Since != 0, "since", stamp(g.Since))
 		gap.put(g.Scope != "", "scope", g.Scope)
 		gap.put(g.Source != "", "source", g.Source)
 		gap.put(g.Sink != "", "sink", g.Sink)

@@ -45,6 +45,24 @@ var socketMembers = []member{
 	{name: "buffer", num: 10, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Buffer = v.u }},
 	{name: "queued", num: 11, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Queued = v.u }},
 	{name: "growths", num: 12, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Growths = v.u }},
+	{name: "reliable", num: 16, kind: kindBool, set: func(d *draft, v *value) { d.socket.Reliable = v.u != 0 }},
+	{name: "let_go", num: 17, kind: kindUint64, set: func(d *draft, v *value) { d.socket.LetGo = v.u }},
+	{name: "track", num: 18, kind: kindMessage, inner: trackMembers, set: func(*draft, *value) {}},
+}
+
+// trackMembers are the fields of TrackBooks.
+var trackMembers = []member{
+	{name: "flows", num: 1, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Flows = v.u }},
+	{name: "max_flows", num: 2, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Max = v.u }},
+	{name: "added", num: 3, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Added = v.u }},
+	{name: "ended", num: 4, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Ended = v.u }},
+	{name: "untracked", num: 5, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Untracked = v.u }},
+	{name: "synthetic", num: 6, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Synthetic = v.u }},
+	{name: "interim", num: 7, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Interim = v.u }},
+	{name: "suppressed", num: 8, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Suppressed = v.u }},
+	{name: "contradicted", num: 9, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Contradicted = v.u }},
+	{name: "reconciled", num: 10, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Reconciled = v.u }},
+	{name: "failed", num: 11, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Track.Failed = v.u }},
 }
 
 // sinkMembers are the fields of SinkBooks.

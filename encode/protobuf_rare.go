@@ -142,6 +142,29 @@ func pbSocket(dst []byte, b *flow.SocketBooks) []byte {
 	dst = pbUintIf(dst, 10, b.Buffer)
 	dst = pbUintIf(dst, 11, b.Queued)
 	dst = pbUintIf(dst, 12, b.Growths)
+	if b.Reliable {
+		dst = pbBool(dst, 16, true)
+	}
+	dst = pbUintIf(dst, 17, b.LetGo)
+	if b.Track != (flow.TrackBooks{}) {
+		dst = pbTrack(dst, &b.Track)
+	}
+	return pbClose(dst, start)
+}
+
+func pbTrack(dst []byte, b *flow.TrackBooks) []byte {
+	dst, start := pbOpen(dst, 18)
+	dst = pbUintIf(dst, 1, b.Flows)
+	dst = pbUintIf(dst, 2, b.Max)
+	dst = pbUintIf(dst, 3, b.Added)
+	dst = pbUintIf(dst, 4, b.Ended)
+	dst = pbUintIf(dst, 5, b.Untracked)
+	dst = pbUintIf(dst, 6, b.Synthetic)
+	dst = pbUintIf(dst, 7, b.Interim)
+	dst = pbUintIf(dst, 8, b.Suppressed)
+	dst = pbUintIf(dst, 9, b.Contradicted)
+	dst = pbUintIf(dst, 10, b.Reconciled)
+	dst = pbUintIf(dst, 11, b.Failed)
 	return pbClose(dst, start)
 }
 

@@ -194,6 +194,15 @@ func randomExtra(r *rand.Rand, x *flow.Extra, e *flow.Event) {
 	}
 }
 
+func randomTrack(r *rand.Rand) flow.TrackBooks {
+	if r.IntN(2) == 0 {
+		return flow.TrackBooks{}
+	}
+	return flow.TrackBooks{
+		Flows: number(r), Max: number(r), Added: number(r), Ended: number(r), Untracked: number(r), Synthetic: number(r), Interim: number(r), Suppressed: number(r), Contradicted: number(r), Reconciled: number(r), Failed: number(r),
+	}
+}
+
 func randomAgent(r *rand.Rand) *flow.Agent {
 	a := &flow.Agent{
 		Reason: text(r), Version: text(r), Kernel: text(r), Uptime: int64(number(r) & (1<<63 - 1)),
@@ -209,6 +218,7 @@ func randomAgent(r *rand.Rand) *flow.Agent {
 		a.Sockets = append(a.Sockets, flow.SocketBooks{
 			NetNS: text(r), Offered: number(r), Received: number(r), Lost: number(r), Emitted: number(r), Excluded: number(r),
 			Malformed: number(r), Foreign: number(r), LastSeq: number(r), Buffer: number(r), Queued: number(r), Growths: number(r),
+			Reliable: r.IntN(2) == 0, LetGo: number(r), Track: randomTrack(r),
 		})
 	}
 	if r.IntN(2) == 0 {

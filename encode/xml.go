@@ -206,7 +206,9 @@ func (x *xmlEncoder) gap(dst []byte, g *flow.Gap) []byte {
 	if g.LostMax != nil {
 		dst = xmlAttr(dst, ` lost_max="`, *g.LostMax)
 	}
-	dst = x.time(dst, ` since="`, g.Since)
+	if g.Since != 0 {
+		dst = x.time(dst, ` since="`, g.Since)
+	}
 	dst = x.time(dst, ` until="`, g.Until)
 	return append(dst, `/>`...)
 }

@@ -68,7 +68,31 @@ func xmlSocket(dst []byte, b *flow.SocketBooks) []byte {
 	dst = xmlAttr(dst, ` last_seq="`, b.LastSeq)
 	dst = xmlAttr(dst, ` buffer="`, b.Buffer)
 	dst = xmlAttr(dst, ` queued="`, b.Queued)
-	return append(xmlAttr(dst, ` growths="`, b.Growths), `/>`...)
+	dst = xmlAttr(dst, ` growths="`, b.Growths)
+	if b.Reliable || b.LetGo > 0 {
+		dst = xmlAttrBool(dst, ` reliable="`, b.Reliable)
+		dst = xmlAttr(dst, ` let_go="`, b.LetGo)
+	}
+	if b.Track == (flow.TrackBooks{}) {
+		return append(dst, `/>`...)
+	}
+	return append(xmlTrack(append(dst, '>'), &b.Track), `</socket>`...)
+}
+
+func xmlTrack(dst []byte, b *flow.TrackBooks) []byte {
+	dst = append(dst, `<track`...)
+	dst = xmlAttr(dst, ` flows="`, b.Flows)
+	dst = xmlAttr(dst, ` max_flows="`, b.Max)
+	dst = xmlAttr(dst, ` added="`, b.Added)
+	dst = xmlAttr(dst, ` ended="`, b.Ended)
+	dst = xmlAttr(dst, ` untracked="`, b.Untracked)
+	dst = xmlAttr(dst, ` synthetic="`, b.Synthetic)
+	dst = xmlAttr(dst, ` interim="`, b.Interim)
+	dst = xmlAttr(dst, ` suppressed="`, b.Suppressed)
+	dst = xmlAttr(dst, ` contradicted="`, b.Contradicted)
+	dst = xmlAttr(dst, ` reconciled="`, b.Reconciled)
+	dst = xmlAttr(dst, ` failed="`, b.Failed)
+	return append(dst, `/>`...)
 }
 
 func xmlSink(dst []byte, b *flow.SinkBooks) []byte {

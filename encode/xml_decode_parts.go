@@ -221,8 +221,13 @@ func (x *xmlDecoder) agent(start xml.StartElement) error {
 		switch name := start.Name.Local; name {
 		case "clock":
 			return x.object(members, name, start)
-		case "table", "socket":
-			return x.object(members, name+"s", start)
+		case "table":
+			return x.object(members, "tables", start)
+		case "socket":
+			if err := x.attrs(x.enter(members, "sockets"), start); err != nil {
+				return within(name, err)
+			}
+			return within(name, x.each(x.track))
 		case "sink":
 			if err := x.attrs(x.enter(members, name), start); err != nil {
 				return within(name, err)
@@ -233,6 +238,14 @@ func (x *xmlDecoder) agent(start xml.StartElement) error {
 		}
 		return x.skip()
 	}))
+}
+
+// track reads the account of a socket's tracked flows.
+func (x *xmlDecoder) track(start xml.StartElement) error {
+	if start.Name.Local == "track" {
+		return x.object(socketMembers, "track", start)
+	}
+	return x.skip()
 }
 
 // tally reads one of a sink's counts by reason.

@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,9 @@ type Config struct {
 	Max      option.Size  // what the buffer may grow to
 	Receive  string       // auto, ring or socket
 	Reliable bool         // the kernel keeps DESTROY events until they are delivered
-	Track    bool         // a table of live flows
+	Track    Track
+	Interim  time.Duration // how often long flows are told; 0 is never; needs Track
+	StateDir string        // where the end of this run is noted for the next; "" is nowhere
 	Dump     Dump
 	Filter   *flow.Filter
 	NetNS    []string // names or globs under /run/netns, beside the service's own
@@ -31,6 +34,24 @@ type Dump struct {
 	Zero     bool          // set the counters to zero while reading them
 }
 
+// Track says whether and how live flows are tracked: then a loss is made good by
+// a dump, as far as that can be.
+type Track struct {
+	Enabled   bool
+	MaxFlows  int           // that all namespaces together may take; see BytesPerFlow
+	Reconcile time.Duration // the longest time between two dumps that are compared; 0 is only after a loss
+	Resync    time.Duration // the least time between two dumps after a loss
+}
+
+// What a tracked flow takes at most, in bytes: its entry and its share of the
+// index, once that has grown. The table grows with the flows and keeps what it
+// has.
+const (
+	BytesPerFlow    = 142 // IPv4
+	BytesPerIPv6    = 64  // more
+	BytesPerInterim = 40  // more, with interim records
+)
+
 // Default is the configuration of a source that nobody configured.
 func Default() Config {
 	return Config{
@@ -39,6 +60,7 @@ func Default() Config {
 		Buffer:  64 * option.MiB,
 		Max:     256 * option.MiB,
 		Receive: "auto",
+		Track:   Track{MaxFlows: 1_000_000, Reconcile: 5 * time.Minute, Resync: 30 * time.Second},
 	}
 }
 
@@ -68,11 +90,12 @@ func (c *Config) Validate() error {
 	default:
 		fs.Add("receive", fmt.Sprintf("%q is not known: expected auto or socket", c.Receive))
 	}
-	if c.Track {
-		fs.Add("track", "is not in this version: expected false")
-	}
+	c.validateTrack(&fs)
 	if c.Dump.Interval != 0 && c.Dump.Interval < minInterval {
 		fs.Add("dump.interval", fmt.Sprintf("%s is too short: expected 0s (never) or at least %s", c.Dump.Interval, minInterval))
+	}
+	if c.StateDir != "" && !filepath.IsAbs(c.StateDir) {
+		fs.Add("state_dir", fmt.Sprintf("%q is no absolute path", c.StateDir))
 	}
 	for i, name := range c.NetNS {
 		if _, err := filepath.Match(name, ""); err != nil || name == "" || strings.Contains(name, "/") {
@@ -80,6 +103,40 @@ func (c *Config) Validate() error {
 		}
 	}
 	return fs.Err()
+}
+
+// The bounds of what may be tracked.
+const (
+	minFlows = 1000
+	maxFlows = 64_000_000
+)
+
+func (c *Config) validateTrack(fs *option.Faults) {
+	t := &c.Track
+	if t.MaxFlows < minFlows || t.MaxFlows > maxFlows {
+		fs.Add("track.max_flows", fmt.Sprintf("%d is out of range: expected %d to %d", t.MaxFlows, minFlows, maxFlows))
+	}
+	if t.Reconcile != 0 && t.Reconcile < minInterval {
+		fs.Add("track.reconcile", fmt.Sprintf("%s is too short: expected 0s (only after a loss) or at least %s", t.Reconcile, minInterval))
+	}
+	if t.Resync < minInterval {
+		fs.Add("track.resync", fmt.Sprintf("%s is too short: expected at least %s", t.Resync, minInterval))
+	}
+	if c.Interim != 0 && c.Interim < minInterval {
+		fs.Add("interim", fmt.Sprintf("%s is too short: expected 0s (never) or at least %s", c.Interim, minInterval))
+	}
+	if c.Interim != 0 && !t.Enabled {
+		fs.Add("interim", "needs track: expected track: true, or interim: 0s")
+	}
+	if !t.Enabled {
+		return
+	}
+	if !slices.Contains(c.Tables, flow.TableConntrack) {
+		fs.Add("track", "needs the table conntrack: expected it in tables, or track: false")
+	}
+	if !c.Events.Has(flow.TypeNew) || !c.Events.Has(flow.TypeDestroy) {
+		fs.Add("track", "needs the events new and destroy: expected them in events, or track: false")
+	}
 }
 
 func (c *Config) validateEvents(fs *option.Faults) {

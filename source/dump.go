@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/ctferry/ctferry/source/ctnetlink"
@@ -21,94 +20,155 @@ const (
 	dumpPatience = 30 * time.Second
 )
 
-// startDumps reads the table at start and then every interval, on a socket of
-// its own. The event socket is joined already, so nothing falls between.
-func (k *socket) startDumps(ctx context.Context) *sync.WaitGroup {
-	var wg sync.WaitGroup
-	plan := k.src.cfg.Dump
-	if !plan.AtStart && plan.Interval == 0 {
-		return &wg
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	wg.Go(func() {
-		defer cancel()
+// runDumps reads the table when the agenda says so, on a socket of its own, until
+// ctx ends. The event socket is joined already, so nothing falls between.
+func (k *socket) runDumps(ctx context.Context) {
+	a := newAgenda(&k.src.cfg, time.Now())
+	for ctx.Err() == nil {
+		job, due, wait := a.next(time.Now())
+		if due {
+			a.begin(job, time.Now())
+			a.done(time.Now(), k.dumpTables(ctx, job))
+			continue
+		}
+		t := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-		case <-k.quit:
-		}
-	})
-	wg.Go(func() {
-		defer cancel()
-		if plan.AtStart {
-			k.dumpTables(ctx, "start")
-		}
-		if plan.Interval > 0 {
-			k.dumpEvery(ctx, plan.Interval)
-		}
-	})
-	return &wg
-}
-
-func (k *socket) dumpEvery(ctx context.Context, interval time.Duration) {
-	t := time.NewTicker(interval)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
 		case <-t.C:
-			k.dumpTables(ctx, "interval")
+		case <-k.lossy:
+			a.lost = true
 		}
+		t.Stop()
 	}
 }
 
-func (k *socket) dumpTables(ctx context.Context, reason string) {
+// dumpTables reads what the job is about; the error is the conntrack table's.
+func (k *socket) dumpTables(ctx context.Context, job dumpJob) (failed error) {
+	if job.interim && !k.src.wants(flow.TypeInterim) {
+		return nil
+	}
 	for _, table := range k.src.cfg.Tables {
-		if err := k.dump(ctx, table, reason); err != nil && ctx.Err() == nil {
-			k.src.log.Error("dump failed", "netns", k.ns.String(), "table", table.String(), "err", err)
+		if table != flow.TableConntrack && !job.rows {
+			continue
+		}
+		err := k.dump(ctx, table, job)
+		if err != nil && ctx.Err() == nil {
+			k.src.log.Error("dump failed", "netns", k.ns.String(), "table", table.String(), "reason", job.reason, "err", err)
+		}
+		if table == flow.TableConntrack {
+			failed = err
 		}
 	}
+	return failed
 }
 
-// dump streams one table and closes it with a dump_end, whatever happens.
-func (k *socket) dump(ctx context.Context, table flow.Table, reason string) error {
+// dump reads one table. Rows that are handed on are closed with a dump_end,
+// whatever happens; of a table whose flows are tracked, what the rows tell is
+// compared with what is known.
+func (k *socket) dump(ctx context.Context, table flow.Table, job dumpJob) error {
 	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: k.ns.path})
 	if err != nil {
 		return fmt.Errorf("source: %s: %w", k.ns, err)
 	}
 	defer conn.Close()
-	rows := flow.DumpInfo{ID: newDumpID(), Reason: reason, CountersReset: k.src.cfg.Dump.Zero && table == flow.TableConntrack}
-	patience := dumpPatience
-	count, err := conn.Dump(ctx, table, flow.DumpOptions{Zero: rows.CountersReset}, func(b *flow.Batch) error {
-		patience -= k.handRows(ctx, b, &rows, patience)
+	d := dump{k: k, job: job, patience: dumpPatience, info: flow.DumpInfo{
+		ID: newDumpID(), Reason: job.reason, CountersReset: job.rows && k.src.cfg.Dump.Zero && table == flow.TableConntrack,
+	}}
+	if k.track == nil || table != flow.TableConntrack {
+		return d.read(ctx, conn, table)
+	}
+	d.track = k.track
+	return k.reconcile(ctx, conn, &d)
+}
+
+// dump is a reading of a table under way.
+type dump struct {
+	k        *socket
+	job      dumpJob
+	info     flow.DumpInfo
+	patience time.Duration
+	track    *tracker // nil where the table's flows are not tracked
+}
+
+// read streams the table.
+func (d *dump) read(ctx context.Context, conn *ctnetlink.Conn, table flow.Table) error {
+	count, err := conn.Dump(ctx, table, flow.DumpOptions{Zero: d.info.CountersReset}, func(b *flow.Batch) error {
+		d.take(ctx, b)
 		return ctx.Err()
 	})
-	end := rows
-	end.Count, end.Complete = count, err == nil
-	k.endDump(table, &end)
+	if d.job.rows {
+		end := d.info
+		end.Count, end.Complete = count, err == nil
+		d.k.endDump(table, &end)
+	}
 	return err
 }
 
-// handRows hands on a batch of rows and answers how long it waited afterwards.
-func (k *socket) handRows(ctx context.Context, b *flow.Batch, info *flow.DumpInfo, patience time.Duration) time.Duration {
+// take hands on what is to be handed on of a batch of rows.
+func (d *dump) take(ctx context.Context, b *flow.Batch) {
+	k, s := d.k, d.k.src
+	now := time.Now().UnixNano()
 	events := b.Events()
 	for i := range events {
-		events[i].Type, events[i].Dump = flow.TypeDump, info
+		events[i].Type, events[i].Dump = flow.TypeDump, &d.info
 	}
-	s := k.src
 	s.mu.Lock()
-	s.keep(b, k.origin)
-	s.stamp(b, time.Now().UnixNano())
-	fill := s.out.Take(b)
-	s.mu.Unlock()
-	if fill < dumpFill || patience <= 0 {
-		return 0
+	switch {
+	case d.track != nil:
+		d.compare(b, now)
+	case d.job.rows:
+		s.keep(b, k.origin)
 	}
+	fill := k.put(b, now)
+	s.mu.Unlock()
+	d.wait(ctx, fill)
+}
+
+// compare shows the rows to the tracker and leaves those that are handed on.
+func (d *dump) compare(b *flow.Batch, now int64) {
+	k := d.k
+	k.src.keep(b, k.origin)
+	b.Keep(func(e *flow.Event) bool {
+		identify(e)
+		if !nameable(e) {
+			return d.job.rows
+		}
+		p, trailing := d.track.seeRow(e, true, now)
+		if trailing {
+			return false
+		}
+		keep := d.job.rows
+		if p != 0 && d.job.interim {
+			if keep = d.track.interim(p, e, now); keep {
+				k.books.Track.Interim++
+			}
+		}
+		if p != 0 && d.info.CountersReset {
+			d.track.zero(p)
+		}
+		return keep
+	})
+}
+
+// wait lets the queues behind drain.
+func (d *dump) wait(ctx context.Context, fill float64) {
+	if fill < dumpFill || d.patience <= 0 {
+		return
+	}
+	d.patience -= dumpPause
 	select {
 	case <-ctx.Done():
 	case <-time.After(dumpPause):
 	}
-	return dumpPause
+}
+
+// put stamps a batch and hands it on; s.mu is held.
+func (k *socket) put(b *flow.Batch, now int64) (fill float64) {
+	if b.Len() == 0 {
+		return 0
+	}
+	k.src.stamp(b, now)
+	return k.src.out.Take(b)
 }
 
 func (k *socket) endDump(table flow.Table, info *flow.DumpInfo) {
@@ -118,8 +178,7 @@ func (k *socket) endDump(table flow.Table, info *flow.DumpInfo) {
 	e := s.note(flow.TypeDumpEnd)
 	e.Table, e.Dump = table, info
 	e.Origin = k.origin
-	s.stamp(s.notes, time.Now().UnixNano())
-	s.out.Take(s.notes)
+	k.put(s.notes, time.Now().UnixNano())
 }
 
 // newDumpID is random, so that dumps of different runs and nodes differ.

@@ -3,6 +3,8 @@ package source
 import (
 	"context"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -28,6 +30,16 @@ type record struct {
 	gap    flow.Gap
 	agent  flow.Agent
 	dump   flow.DumpInfo
+
+	has          flow.Has
+	synthetic    bool
+	since, until int64
+	time         int64
+	close        flow.CloseReason
+	mark         uint32
+	deltas       [2]flow.Counters
+	totals       [2]flow.Counters
+	interval     int64
 }
 
 // keeper is a Taker that keeps what it is given.
@@ -52,6 +64,22 @@ func (k *keeper) Take(b *flow.Batch) float64 {
 
 func recordOf(e *flow.Event) record {
 	r := record{typ: e.Type, table: e.Table, seq: e.Seq, netns: e.Origin.NetNS, src: e.TimeSource}
+	r.has, r.time, r.close = e.Has, e.Time, e.CloseReason()
+	if e.Any(flow.HasSynthetic) {
+		r.synthetic = e.Synthetic
+	}
+	if e.Any(flow.HasBounds) {
+		r.since, r.until = e.Since, e.Until
+	}
+	if e.Any(flow.HasMark) {
+		r.mark = e.Mark
+	}
+	if e.Got(flow.HasOrigDeltas | flow.HasReplyDeltas | flow.HasInterval) {
+		r.deltas, r.interval = [2]flow.Counters{e.OrigDeltas, e.ReplyDeltas}, e.Interval
+	}
+	if e.Got(flow.HasOrigCounters | flow.HasReplyCounters) {
+		r.totals = [2]flow.Counters{e.OrigCounters, e.ReplyCounters}
+	}
 	if e.Any(flow.HasFlowID) {
 		r.flowID = e.FlowID
 	}
@@ -141,4 +169,9 @@ func tracked(t *testing.T) *testnet.Namespace {
 		t.Fatal(err)
 	}
 	return ns
+}
+
+// dialUDP opens a connected socket; the kernel's refusals (ICMP) are no matter.
+func dialUDP(to netip.AddrPort) (*net.UDPConn, error) {
+	return net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
 }

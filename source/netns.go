@@ -31,8 +31,9 @@ func (n namespace) String() string {
 }
 
 // scan opens sockets in namespaces that are new and stops those whose
-// namespace is gone: a socket would keep it alive.
-func (s *Source) scan(start func(*socket)) {
+// namespace is gone: a socket would keep it alive. Before is when the last scan
+// began; the zero time for the first.
+func (s *Source) scan(before time.Time, start func(*socket)) {
 	found := findNamespaces(netnsDir, s.cfg.NetNS)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,6 +51,11 @@ func (s *Source) scan(start func(*socket)) {
 			continue
 		}
 		s.sockets = append(s.sockets, sock)
+		if before.IsZero() {
+			s.tellBlind(sock, s.book.until(ns.name), notRunning)
+		} else {
+			s.tellBlind(sock, before.UnixNano(), opened)
+		}
 		start(sock)
 		s.log.Info("network namespace opened", "netns", ns.name)
 	}
@@ -67,7 +73,10 @@ func (s *Source) finish(sock *socket) {
 	if err := sock.listener.Close(); err != nil {
 		s.log.Error("cannot close event socket", "netns", sock.ns.String(), "err", err)
 	}
-	s.retired = addBooks(s.retired, sock.books)
+	if sock.track != nil {
+		sock.track.close()
+	}
+	s.retired = addBooks(s.retired, sock.state())
 	s.log.Info("network namespace closed", "netns", sock.ns.String())
 }
 
@@ -95,6 +104,8 @@ func addBooks(all []flow.SocketBooks, b flow.SocketBooks) []flow.SocketBooks {
 	sum.Malformed += b.Malformed
 	sum.Foreign += b.Foreign
 	sum.Growths += b.Growths
+	sum.LetGo += b.LetGo
+	sum.Track.Add(&b.Track)
 	sum.LastSeq = max(sum.LastSeq, b.LastSeq)
 	return all
 }

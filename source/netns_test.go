@@ -64,6 +64,39 @@ func TestNamespacesComeAndGo(t *testing.T) {
 	checkSequence(t, out)
 }
 
+// TestNamespacesAreTrackedApart: each has its flows, one bound holds for all, and
+// what a namespace that goes has taken of it comes back.
+func TestNamespacesAreTrackedApart(t *testing.T) {
+	own := tracked(t)
+	cfg := tracking()
+	prefix := fmt.Sprintf("ctferry-track-%d-", os.Getpid())
+	cfg.NetNS = []string{prefix + "*"}
+	out := &keeper{}
+	s := start(t, own, cfg, out)
+	other := named(t, prefix+"a")
+	eventually(t, "the namespace's socket", func() bool { return len(s.Books()) == 2 })
+	fillTable(t, own, 300)
+	fillTable(t, other, 200)
+	eventually(t, "the flows of both", func() bool {
+		b := s.Books()
+		return b[0].Track.Flows == 300 && b[1].Track.Flows == 200
+	})
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the socket to close", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.retired) == 1
+	})
+	s.mu.Lock()
+	used := s.budget.used
+	s.mu.Unlock()
+	if b := s.Books(); used != 300 || b[1].Track.Flows != 0 || b[1].Track.Added != 200 || !b[1].Balanced() || !b[0].Balanced() {
+		t.Errorf("%d entries are in use; books %+v", used, b)
+	}
+}
+
 // named makes a namespace that the test itself closes.
 func named(t *testing.T, name string) *testnet.Namespace {
 	t.Helper()

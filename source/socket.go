@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ctferry/ctferry/source/ctnetlink"
@@ -18,6 +20,7 @@ const (
 	pause      = time.Millisecond
 	idleRounds = 20
 	idleWait   = time.Second // also how often an idle socket's account is made
+	warnPause  = time.Second // between two lines of the log about dropped events
 )
 
 // socket reads the events of one namespace. Its goroutine alone reads the
@@ -32,20 +35,36 @@ type socket struct {
 	quit     chan struct{} // closed when the namespace is gone or the source stops
 	stopped  bool
 
+	// Source.mu guards these too, as the drop counter is read for a dump as well.
 	accounted time.Time // when the drop counter was read last
-	told      bool      // that the buffer cannot grow
+	upper     bool      // the drop counter has counted retries since it was read last
+	unsaid    uint64    // dropped events that the log does not tell of yet
+	warned    time.Time // when it told of some last
+
+	told     bool          // that the buffer cannot grow
+	looked   time.Time     // when the reader read the drop counter last
+	buffer   atomic.Uint64 // the books' Buffer, for the reader
+	lossy    chan struct{} // a loss wants a dump; room for one
+	reliable reliable
+
+	track     *tracker      // nil: flows are not tracked; Source.mu guards it
+	verdicts  []bool        // of the filter, on each event of the batch
+	synthetic *flow.Batch   // for records that are inferred; Source.mu guards it
+	whole     atomic.Int64  // when nothing was waiting last, ns since the epoch; only where state is kept
+	emptied   atomic.Uint64 // reads that left nothing waiting
+	taken     atomic.Uint64 // events read and taken in
 }
 
 func (s *Source) openSocket(ns namespace) (*socket, error) {
 	l, err := ctnetlink.Listen(ctnetlink.Config{
-		NetNS: ns.path, Groups: s.groupsOf(s.groups), Reliable: s.cfg.Reliable,
+		NetNS: ns.path, Groups: s.groupsOf(s.wanted), Reliable: s.cfg.Reliable,
 		Buffer: int(s.cfg.Buffer), MaxBuffer: int(s.cfg.Max),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("source: %s: %w", ns, err)
 	}
 	sock := &socket{
-		src: s, ns: ns, listener: l, batch: flow.NewBatch(batchSlots), quit: make(chan struct{}),
+		src: s, ns: ns, listener: l, batch: flow.NewBatch(batchSlots), quit: make(chan struct{}), lossy: make(chan struct{}, 1),
 		origin: &flow.Origin{Node: s.id.Node, NetNS: ns.name, Meta: s.id.Meta, BootID: s.id.BootID, Run: s.id.Run, Cookie: l.Cookie()},
 		books:  flow.SocketBooks{NetNS: ns.name}, accounted: time.Now(),
 	}
@@ -54,17 +73,39 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 		return nil, errors.Join(fmt.Errorf("source: %s: %w", ns, err), l.Close())
 	}
 	sock.warnBuffer(stats.Buffer)
+	sock.reliable.on.Store(s.cfg.Reliable)
+	sock.whole.Store(sock.accounted.UnixNano())
+	if s.cfg.Track.Enabled {
+		sock.trackFlows()
+	}
 	return sock, nil
+}
+
+// trackFlows gives the socket a tracker. Its batch has room for two inferred
+// records before each event that a read brings.
+func (k *socket) trackFlows() {
+	k.track = newTracker(&k.src.budget, &k.books.Track, k.src.cfg.Interim, k.accounted.UnixNano())
+	k.batch = flow.NewBatch(3 * batchSlots)
+	k.verdicts = make([]bool, 3*batchSlots)
+	k.synthetic = flow.NewBatch(batchSlots)
 }
 
 // warnBuffer says what would help when the kernel gave less than was asked.
 func (k *socket) warnBuffer(got uint64) {
 	want := uint64(k.src.cfg.Buffer)
 	k.books.Buffer = got
+	k.buffer.Store(got)
 	if got < want {
 		k.src.log.Warn("receive buffer is smaller than configured", "netns", k.ns.String(), "bytes", got, "asked", want,
 			"help", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", want/2))
 	}
+}
+
+// state is the socket's account; Source.mu is held.
+func (k *socket) state() flow.SocketBooks {
+	b := k.books
+	b.Reliable, b.LetGo = k.reliable.on.Load(), k.reliable.letGo.Load()
+	return b
 }
 
 // stop makes run return; Source.mu is held.
@@ -80,8 +121,7 @@ func (k *socket) stop() {
 func (k *socket) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, k.listener.Interrupt)
 	defer stop()
-	dumps := k.startDumps(ctx)
-	defer dumps.Wait()
+	defer k.attend(ctx)()
 	for idle := 0; ; {
 		n, err := k.read()
 		if err != nil {
@@ -107,6 +147,29 @@ func (k *socket) run(ctx context.Context) error {
 	}
 }
 
+// attend starts what goes on beside the reading, and gives what ends it.
+func (k *socket) attend(ctx context.Context) (end func()) {
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-k.quit:
+			cancel()
+		}
+	})
+	if c := &k.src.cfg; c.Dump.AtStart || c.Dump.Interval > 0 || c.Track.Enabled {
+		wg.Go(func() { k.runDumps(ctx) })
+	}
+	if k.src.cfg.Reliable {
+		wg.Go(func() { k.guardTable(ctx) })
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
 func (k *socket) over(ctx context.Context) bool {
 	select {
 	case <-k.quit:
@@ -119,6 +182,10 @@ func (k *socket) over(ctx context.Context) bool {
 // drain leaves the groups, so that the kernel offers nothing more, and reads
 // what it had offered: after it the account is whole.
 func (k *socket) drain() error {
+	if err := k.awaitParked(); err != nil {
+		return err
+	}
+	left := time.Now()
 	if err := k.listener.SetGroups(0); err != nil {
 		return fmt.Errorf("source: %s: leave groups: %w", k.ns, err)
 	}
@@ -126,6 +193,7 @@ func (k *socket) drain() error {
 		n, err := k.read()
 		if err != nil || n == 0 {
 			k.account(0)
+			k.whole.Store(min(k.whole.Load(), left.UnixNano()))
 			return err
 		}
 	}
@@ -134,26 +202,39 @@ func (k *socket) drain() error {
 // read hands on one batch and answers how many datagrams it held.
 func (k *socket) read() (int, error) {
 	k.batch.Reset()
+	var begun time.Time
+	if k.src.book != nil {
+		begun = time.Now()
+	}
 	before := k.listener.Counts()
 	n, err := k.listener.Read(k.batch)
 	if err != nil {
 		return 0, fmt.Errorf("source: %s: %w", k.ns, err)
 	}
 	if n > 0 {
-		k.handOn(before)
+		k.handOn(before, k.listener.Counts())
+	}
+	if k.src.book != nil && n < batchSlots {
+		k.whole.Store(begun.UnixNano())
+	}
+	if k.track != nil {
+		k.taken.Add(uint64(n))
+		if n < batchSlots {
+			k.emptied.Add(1)
+		}
 	}
 	took := uint64(n) * ctnetlink.EventCost
-	if n == batchSlots || took*4 >= k.books.Buffer || time.Since(k.accounted) >= idleWait {
+	if n == batchSlots || took*4 >= k.buffer.Load() || time.Since(k.looked) >= idleWait {
 		k.account(took)
+		k.looked = time.Now()
 	}
 	return n, nil
 }
 
 // handOn stamps the batch and gives it away, and enters it into the books.
-func (k *socket) handOn(before ctnetlink.Counts) {
+func (k *socket) handOn(before, after ctnetlink.Counts) {
 	now := time.Now().UnixNano()
 	events := uint64(k.batch.Len())
-	after := k.listener.Counts()
 	s := k.src
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,9 +243,15 @@ func (k *socket) handOn(before ctnetlink.Counts) {
 	b.Foreign += after.Foreign - before.Foreign
 	b.Received += events + after.Malformed - before.Malformed + after.Foreign - before.Foreign
 	b.Offered = b.Received + b.Lost
-	s.keep(k.batch, k.origin)
-	b.Excluded += events - uint64(k.batch.Len())
-	b.Emitted += uint64(k.batch.Len())
+	var inferred uint64
+	if k.track == nil {
+		s.keep(k.batch, k.origin)
+	} else {
+		inferred = k.observe(now)
+	}
+	kept := uint64(k.batch.Len()) - inferred
+	b.Excluded += events - kept
+	b.Emitted += kept
 	if k.batch.Len() == 0 {
 		return
 	}
@@ -177,30 +264,59 @@ func (k *socket) handOn(before ctnetlink.Counts) {
 // record, and a buffer that was half full is raised before it overflows. took is
 // how much of it the last read has emptied.
 func (k *socket) account(took uint64) {
+	k.src.mu.Lock()
+	stats, ok := k.settle()
+	k.src.mu.Unlock()
+	if ok {
+		k.grow(stats, took)
+	}
+}
+
+// settle writes a reading of the counters into the books; Source.mu is held.
+func (k *socket) settle() (ctnetlink.SocketStats, bool) {
+	s := k.src
 	stats, err := k.listener.Stats()
 	if err != nil {
-		k.src.log.Error("cannot read the socket's drop counter", "netns", k.ns.String(), "err", err)
-		return
+		s.log.Error("cannot read the socket's drop counter", "netns", k.ns.String(), "err", err)
+		return stats, false
 	}
 	now := time.Now()
-	s := k.src
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	lost := stats.Drops - k.books.Lost
 	k.books.Lost = stats.Drops
 	k.books.Offered = k.books.Received + k.books.Lost
 	k.books.Queued, k.books.Buffer = stats.Queued, stats.Buffer
+	upper := k.reliable.on.Load()
 	if lost > 0 {
-		s.emitGap(k.origin, k.gap(lost, now), now.UnixNano())
-		s.log.Warn("kernel dropped events", "netns", k.ns.String(), "lost", lost, "buffer", stats.Buffer)
+		g := k.gap(lost, upper || k.upper, now)
+		s.emitGap(k.origin, g, now.UnixNano())
+		k.unsaid += lost
+		k.wantResync(g.Since)
 	}
-	k.accounted = now
-	k.grow(stats, took)
+	if k.unsaid > 0 && now.Sub(k.warned) >= warnPause {
+		s.log.Warn("kernel dropped events", "netns", k.ns.String(), "lost", k.unsaid, "at_most", upper || k.upper, "buffer", stats.Buffer)
+		k.unsaid, k.warned = 0, now
+	}
+	k.accounted, k.upper = now, upper
+	k.buffer.Store(stats.Buffer)
+	return stats, true
 }
 
-func (k *socket) gap(lost uint64, now time.Time) *flow.Gap {
+// wantResync has the loss made good where flows are tracked.
+func (k *socket) wantResync(since int64) {
+	if k.track == nil {
+		return
+	}
+	k.track.lose(since)
+	select {
+	case k.lossy <- struct{}{}:
+	default: // it is wanted already
+	}
+}
+
+// gap tells of a loss; upper says that the figure counts retries too.
+func (k *socket) gap(lost uint64, upper bool, now time.Time) *flow.Gap {
 	g := &flow.Gap{Scope: "kernel", Source: k.ns.String(), Reason: "receive_buffer", Since: k.accounted.UnixNano(), Until: now.UnixNano()}
-	if k.src.cfg.Reliable {
+	if upper {
 		g.LostMax = &lost
 	} else {
 		g.Lost = &lost
@@ -208,7 +324,7 @@ func (k *socket) gap(lost uint64, now time.Time) *flow.Gap {
 	return g
 }
 
-// grow doubles the buffer towards its bound.
+// grow doubles the buffer towards its bound. Only the reader calls it.
 func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 	limit := uint64(k.src.cfg.Max)
 	if (stats.Queued+took)*2 < stats.Buffer || stats.Buffer >= limit || k.told {
@@ -221,7 +337,10 @@ func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 			"help", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", limit/2))
 		return
 	}
+	k.src.mu.Lock()
 	k.books.Growths++
 	k.books.Buffer = uint64(got)
+	k.src.mu.Unlock()
+	k.buffer.Store(uint64(got))
 	k.src.log.Info("receive buffer grown", "netns", k.ns.String(), "bytes", got)
 }

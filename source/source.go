@@ -43,12 +43,15 @@ type Source struct {
 	names *labelNames
 	procs *progNames
 	clock *clock
+	book  *notebook   // until when was read, for the next run; nil: nowhere
+	news  chan string // reasons for a status record out of turn; room for one
 
 	// mu serialises what is handed on, so that sequence numbers rise in the
 	// order of delivery, and guards everything below.
 	mu      sync.Mutex
 	seq     uint64
-	groups  flow.Types
+	wanted  flow.Types // of the sinks
+	budget  budget     // of tracked flows
 	sockets []*socket
 	retired []flow.SocketBooks // accounts of sockets whose namespace is gone
 	notes   *flow.Batch        // for gap and status records
@@ -75,12 +78,16 @@ func NewIn(netns string, cfg Config, id Identity, events flow.Types, out Taker, 
 // newIn is New with another namespace in the place of the service's own.
 func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
 	s := &Source{
-		cfg: cfg, id: id, out: out, log: log, begun: time.Now(), groups: events & cfg.Events,
-		names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4),
+		cfg: cfg, id: id, out: out, log: log, begun: time.Now(), wanted: events, budget: budget{max: cfg.Track.MaxFlows},
+		names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4), news: make(chan string, 1),
+	}
+	var err error
+	if s.book, err = openNotebook(cfg.StateDir, log); err != nil {
+		return nil, err
 	}
 	sock, err := s.openSocket(own)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.book.close())
 	}
 	s.sockets = []*socket{sock}
 	return s, nil
@@ -90,6 +97,10 @@ func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker,
 // still queued, and returns nil. Any other end is an error.
 func (s *Source) Run(ctx context.Context) error {
 	s.Status("start")
+	s.mu.Lock()
+	s.tellBlind(s.sockets[0], s.book.until(""), notRunning)
+	s.mu.Unlock()
+	stopKeeping := s.keepState()
 	var readers sync.WaitGroup
 	failed := make(chan error, 1)
 	start := func(sock *socket) {
@@ -105,7 +116,7 @@ func (s *Source) Run(ctx context.Context) error {
 	s.interrupt()
 	readers.Wait() // each has left its groups and drained: the accounts are whole
 	s.Status("stop")
-	return errors.Join(err, s.close())
+	return errors.Join(err, stopKeeping(err == nil), s.close())
 }
 
 // fail ends the run if the service's own socket is broken; another namespace's
@@ -137,14 +148,18 @@ func (s *Source) tick(ctx context.Context, start func(*socket), failed <-chan er
 	lastStatus, lastScan := time.Now(), time.Time{}
 	for {
 		if len(s.cfg.NetNS) > 0 && time.Since(lastScan) >= scanInterval {
-			s.scan(start)
+			before := lastScan
 			lastScan = time.Now()
+			s.scan(before, start)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-failed:
 			return err
+		case reason := <-s.news:
+			s.Status(reason)
+			continue
 		case <-second.C:
 		}
 		s.clock.tick()
@@ -180,21 +195,32 @@ func (s *Source) close() error {
 func (s *Source) Wants(events flow.Types) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	groups := events & s.cfg.Events
 	for _, sock := range s.sockets {
-		if err := sock.listener.SetGroups(s.groupsOf(groups)); err != nil {
+		if err := sock.listener.SetGroups(s.groupsOf(events)); err != nil {
 			return fmt.Errorf("source: %s: %w", sock.ns, err)
 		}
 	}
-	s.groups = groups
+	s.wanted = events
 	return nil
 }
 
-// groupsOf turns record types into the kernel's groups, table by table.
+// wants tells whether a sink asked for records of that type.
+func (s *Source) wants(t flow.Type) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wanted.Has(t)
+}
+
+// groupsOf turns record types into the kernel's groups, table by table. Tracked
+// flows need every event of theirs, whether or not a sink wants it.
 func (s *Source) groupsOf(events flow.Types) ctnetlink.Groups {
 	var groups ctnetlink.Groups
 	for _, table := range s.cfg.Tables {
-		groups |= ctnetlink.GroupsOf(table, events)
+		want := events & s.cfg.Events
+		if s.cfg.Track.Enabled && table == flow.TableConntrack {
+			want = s.cfg.Events
+		}
+		groups |= ctnetlink.GroupsOf(table, want)
 	}
 	return groups
 }
@@ -209,7 +235,7 @@ func (s *Source) Books() []flow.SocketBooks {
 func (s *Source) books() []flow.SocketBooks {
 	var books []flow.SocketBooks
 	for _, sock := range s.sockets {
-		books = append(books, sock.books)
+		books = append(books, sock.state())
 	}
 	return append(books, s.retired...)
 }

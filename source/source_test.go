@@ -112,7 +112,11 @@ func TestLossIsExact(t *testing.T) {
 		t.Fatalf("%d events were made; books %+v", made.Events(), b)
 	}
 	var told uint64
-	for _, g := range out.of(flow.TypeGap) {
+	gaps := out.of(flow.TypeGap)
+	if g := gaps[0].gap; g.Scope != "restart" || g.Since != 0 || g.Until == 0 || g.Lost != nil || g.Reason != "not_running" {
+		t.Errorf("the first gap, of the start: %+v", g)
+	}
+	for _, g := range gaps[1:] {
 		if g.gap.Scope != "kernel" || g.gap.Source != "host" || g.gap.Lost == nil || g.gap.Since >= g.gap.Until {
 			t.Errorf("gap: %+v", g.gap)
 			continue

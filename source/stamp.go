@@ -25,10 +25,7 @@ func (s *Source) stamp(b *flow.Batch, now int64) {
 		s.seq++
 		e.Seq = s.seq
 		stampTime(e, now)
-		if id, ok := e.ComputeFlowID(); ok {
-			e.FlowID = id
-			e.Has |= flow.HasFlowID
-		}
+		identify(e)
 		if e.Any(flow.HasLabels) {
 			s.names.stamp(b, e)
 		}
@@ -38,11 +35,22 @@ func (s *Source) stamp(b *flow.Batch, now int64) {
 	}
 }
 
+// identify gives an event its flow id, once.
+func identify(e *flow.Event) {
+	if e.Any(flow.HasFlowID) {
+		return
+	}
+	if id, ok := e.ComputeFlowID(); ok {
+		e.FlowID = id
+		e.Has |= flow.HasFlowID
+	}
+}
+
 // stampTime takes the kernel's word for when it happened: the event's own
 // time, or the flow's stop in a DESTROY; else when it was read.
 func stampTime(e *flow.Event, now int64) {
 	switch {
-	case e.TimeSource == flow.TimeKernel:
+	case e.TimeSource == flow.TimeKernel || e.TimeSource == flow.TimeInferred:
 	case e.Type == flow.TypeDestroy && e.Any(flow.HasStop):
 		e.Time, e.TimeSource = e.Stop, flow.TimeKernel
 	default:

@@ -128,14 +128,21 @@ func TestDefaultIsValid(t *testing.T) {
 
 func TestValidateNamesTheKey(t *testing.T) {
 	for key, change := range map[string]func(*Config){
-		"buffer.size":   func(c *Config) { c.Buffer = 1 },
-		"buffer.max":    func(c *Config) { c.Max = c.Buffer - 1 },
-		"receive":       func(c *Config) { c.Receive = "magic" },
-		"track":         func(c *Config) { c.Track = true },
-		"dump.interval": func(c *Config) { c.Dump.Interval = time.Millisecond },
-		"tables":        func(c *Config) { c.Tables = nil },
-		"events":        func(c *Config) { c.Events = flow.TypesOf(flow.TypeDump) },
-		"netns[0]":      func(c *Config) { c.NetNS = []string{"a/b"} },
+		"buffer.size":             func(c *Config) { c.Buffer = 1 },
+		"buffer.max":              func(c *Config) { c.Max = c.Buffer - 1 },
+		"receive":                 func(c *Config) { c.Receive = "magic" },
+		"track.max_flows":         func(c *Config) { c.Track.MaxFlows = 1 },
+		"track.reconcile":         func(c *Config) { c.Track.Reconcile = 1 },
+		"track.resync":            func(c *Config) { c.Track.Resync = 0 },
+		"track: needs the table":  func(c *Config) { c.Track.Enabled, c.Tables = true, []flow.Table{flow.TableExpect} },
+		"track: needs the events": func(c *Config) { c.Track.Enabled, c.Events = true, flow.TypesOf(flow.TypeNew) },
+		"interim: 1ns":            func(c *Config) { c.Track.Enabled, c.Interim = true, 1 },
+		"interim: needs":          func(c *Config) { c.Interim = time.Minute },
+		"state_dir":               func(c *Config) { c.StateDir = "here" },
+		"dump.interval":           func(c *Config) { c.Dump.Interval = time.Millisecond },
+		"tables":                  func(c *Config) { c.Tables = nil },
+		"events":                  func(c *Config) { c.Events = flow.TypesOf(flow.TypeDump) },
+		"netns[0]":                func(c *Config) { c.NetNS = []string{"a/b"} },
 	} {
 		c := Default()
 		change(&c)
@@ -149,11 +156,12 @@ func TestValidateNamesTheKey(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	zero, two := int64(0), int64(2)
 	a := &flow.Agent{Acct: &zero, Stamps: &zero, Events: &two, Tables: []flow.TableFill{{Entries: 81, Max: 100}}}
-	w := warnings(a, 1000, []flow.SocketBooks{{Buffer: 10}})
-	if len(w) != 5 {
+	cfg := &Config{Buffer: 1000, Reliable: true}
+	w := warnings(a, cfg, []flow.SocketBooks{{Buffer: 10, Track: flow.TrackBooks{Untracked: 1}}})
+	if len(w) != 7 {
 		t.Errorf("%d warnings: %q", len(w), w)
 	}
-	if w := warnings(&flow.Agent{}, 10, []flow.SocketBooks{{Buffer: 10}}); len(w) != 0 {
+	if w := warnings(&flow.Agent{}, &Config{Buffer: 10}, []flow.SocketBooks{{Buffer: 10}}); len(w) != 0 {
 		t.Errorf("what is unknown is warned of: %q", w)
 	}
 }

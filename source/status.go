@@ -76,7 +76,7 @@ func (s *Source) agent(reason string) *flow.Agent {
 		Reason: reason, Version: s.id.Version, Kernel: kernelRelease(), Uptime: int64(time.Since(s.begun)),
 		Acct: sys.Acct, Stamps: sys.Timestamp, Events: sys.Events, Clock: s.clock.state(), Tables: s.tableFill(),
 	}
-	a.Warnings = warnings(a, int(s.cfg.Buffer), s.Books())
+	a.Warnings = warnings(a, &s.cfg, s.Books())
 	return a
 }
 
@@ -127,8 +127,9 @@ func readFill(ns namespace) (flow.TableFill, error) {
 
 // warnings says what makes records poorer or fewer than they could be, each
 // with what would mend it.
-func warnings(a *flow.Agent, asked int, books []flow.SocketBooks) []string {
+func warnings(a *flow.Agent, cfg *Config, books []flow.SocketBooks) []string {
 	var w []string
+	asked := int(cfg.Buffer)
 	is := func(p *int64, v int64) bool { return p != nil && *p == v }
 	if is(a.Events, 0) {
 		w = append(w, "the kernel sends no events: sysctl -w net.netfilter.nf_conntrack_events=1")
@@ -145,6 +146,18 @@ func warnings(a *flow.Agent, asked int, books []flow.SocketBooks) []string {
 	for _, b := range books {
 		if b.Buffer != 0 && b.Buffer < uint64(asked) {
 			w = append(w, fmt.Sprintf("receive buffer is %d of %d bytes: sysctl -w net.core.rmem_max=%d", b.Buffer, asked, asked/2))
+			break
+		}
+	}
+	for _, b := range books {
+		if cfg.Reliable && !b.Reliable && b.Buffer != 0 {
+			w = append(w, "reliable mode is off because the conntrack table was filling: events may be lost; it comes back when the table has emptied")
+			break
+		}
+	}
+	for _, b := range books {
+		if b.Track.Untracked > 0 {
+			w = append(w, fmt.Sprintf("flows are not tracked because there are too many: raise source.track.max_flows above %d", cfg.Track.MaxFlows))
 			break
 		}
 	}

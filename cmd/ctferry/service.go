@@ -265,6 +265,10 @@ func (s *service) logBooks() {
 	for _, k := range b.Sockets {
 		s.log.Info("event socket closed", "netns", k.NetNS, "offered", k.Offered, "received", k.Received, "lost", k.Lost,
 			"emitted", k.Emitted, "excluded", k.Excluded, "malformed", k.Malformed, "foreign", k.Foreign)
+		if t := k.Track; t.Max > 0 {
+			s.log.Info("tracked flows", "netns", k.NetNS, "flows", t.Flows, "added", t.Added, "ended", t.Ended, "untracked", t.Untracked,
+				"synthetic", t.Synthetic, "interim", t.Interim, "suppressed", t.Suppressed, "reconciled", t.Reconciled, "failed", t.Failed)
+		}
 	}
 	for _, k := range b.Sinks {
 		s.log.Info("sink closed", "sink", k.Name, "offered", k.Offered, "recovered", k.Recovered, "delivered", k.Delivered,

@@ -4,7 +4,7 @@ package flow
 // and must not be changed while they are in flight.
 type DumpInfo struct {
 	ID            uint64 // random, one for each dump
-	Reason        string // start, interval, request or resync
+	Reason        string // start, interval or request
 	CountersReset bool   // the dump read the counters and set them to zero
 
 	// The rest is for the dump_end record.
@@ -17,17 +17,17 @@ type Gap struct {
 	Scope   string  // kernel, sink or restart
 	Source  string  // the socket: its namespace's name, or "host"
 	Sink    string  // the sink, where scope is sink
-	Reason  string  // receive_buffer, memory, spool_full, …
+	Reason  string  // receive_buffer, memory, spool_full, not_running, opened, …
 	Lost    *uint64 // exact count, nil when unknown
 	LostMax *uint64 // upper bound, where only that is known
-	Since   int64   // ns since the epoch: no event before this is missing
+	Since   int64   // ns since the epoch: no event before this is missing; 0 when unknown
 	Until   int64   // none after this is
 }
 
 // Agent is the content of a status record: what a consumer needs to judge
 // whether what it has is complete, and why a value is absent.
 type Agent struct {
-	Reason   string // start, stop, reload or interval
+	Reason   string // start, stop, reload, interval or reliable (that mode went off or on)
 	Version  string // ctferry's
 	Kernel   string // uname -r
 	Uptime   int64  // of the process, ns

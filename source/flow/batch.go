@@ -41,6 +41,21 @@ func (b *Batch) Next() *Event {
 	return e
 }
 
+// Insert makes room before event i and gives the slot, empty, or nil when the
+// batch is full. It moves events, so a pointer to one of them is no longer good.
+func (b *Batch) Insert(i int) *Event {
+	if b.n == len(b.events) || i < 0 || i > b.n {
+		return nil
+	}
+	copy(b.events[i+1:b.n+1], b.events[i:b.n])
+	copy(b.taken[i+1:b.n+1], b.taken[i:b.n])
+	b.taken[i] = 0
+	b.n++
+	e := &b.events[i]
+	e.Reset()
+	return e
+}
+
 // Undo takes back the batch's last event, the one that Next gave if nothing
 // happened since: what was decoded into it is no event.
 func (b *Batch) Undo() {

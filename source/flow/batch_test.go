@@ -145,3 +145,54 @@ func (m *model) compare(t *testing.T, b *Batch) {
 		}
 	}
 }
+
+func TestInsert(t *testing.T) {
+	b := NewBatch(4)
+	for i := range 3 {
+		e := b.Next()
+		e.Mark = uint32(i)
+		e.Has = HasMark
+		b.ExtraFor(e).ProgName = string(rune('a' + i))
+	}
+	in := b.Insert(1)
+	if in == nil || in.Has != 0 || in.Extra != nil {
+		t.Fatalf("inserted %+v", in)
+	}
+	in.Mark = 9
+	var marks []uint32
+	var names string
+	for i := range b.Events() {
+		e := &b.Events()[i]
+		marks = append(marks, e.Mark)
+		if e.Extra != nil {
+			names += e.Extra.ProgName
+		}
+	}
+	if !slices.Equal(marks, []uint32{0, 9, 1, 2}) || names != "abc" {
+		t.Errorf("marks %v, names %q", marks, names)
+	}
+	if b.Insert(0) != nil {
+		t.Error("a full batch took one more")
+	}
+	b.Keep(func(e *Event) bool { return e.Mark == 9 || e.Mark == 2 })
+	if b.Insert(3) != nil || b.Insert(-1) != nil {
+		t.Error("inserted beyond the end")
+	}
+	if e := b.Insert(2); e == nil || b.Len() != 3 || b.ExtraFor(e).ProgName == "c" && b.Events()[1].Extra == e.Extra {
+		t.Error("an event shares another's extra")
+	}
+}
+
+func TestTrackBooks(t *testing.T) {
+	a := TrackBooks{Flows: 1, Added: 3, Ended: 2, Max: 10, Untracked: 4, Synthetic: 5, Interim: 6, Suppressed: 7, Contradicted: 8, Reconciled: 9, Failed: 1}
+	sum := a
+	sum.Add(&a)
+	want := TrackBooks{Flows: 2, Added: 6, Ended: 4, Max: 10, Untracked: 8, Synthetic: 10, Interim: 12, Suppressed: 14, Contradicted: 16, Reconciled: 18, Failed: 2}
+	if sum != want || !sum.Balanced() {
+		t.Errorf("%+v", sum)
+	}
+	s := SocketBooks{Track: TrackBooks{Flows: 1}}
+	if s.Balanced() {
+		t.Error("a flow that nobody added balances")
+	}
+}

@@ -25,9 +25,9 @@ func (r CloseReason) String() string {
 
 // CloseReason derives how the flow ended. It needs what kernels since 5.12
 // send with a DESTROY (the TCP state; the timeout, if any was left) and stays
-// CloseUnknown where that does not decide it.
+// CloseUnknown where that does not decide it, as for an end that was inferred.
 func (e *Event) CloseReason() CloseReason {
-	if e.Type != TypeDestroy || e.Table != TableConntrack {
+	if e.Type != TypeDestroy || e.Table != TableConntrack || e.Any(HasSynthetic) && e.Synthetic {
 		return CloseUnknown
 	}
 	if e.Any(HasPortID) {

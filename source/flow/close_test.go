@@ -38,6 +38,12 @@ func TestCloseReason(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 		e.Type = TypeUpdate
+		inferred := e
+		inferred.Type, inferred.Synthetic = TypeDestroy, true
+		inferred.Has |= HasSynthetic
+		if got := inferred.CloseReason(); got != CloseUnknown {
+			t.Errorf("%s: close reason %q of an end that nobody saw", c.name, got)
+		}
 		if got := e.CloseReason(); got != CloseUnknown {
 			t.Errorf("%s: an update closes with %v", c.name, got)
 		}
