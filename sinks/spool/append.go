@@ -105,7 +105,7 @@ func (s *Spool) write(h *header, publish bool) error {
 	if s.cfg.Sync >= 0 {
 		kept := *h
 		kept.counts = slices.Clone(h.counts)
-		s.unsynced = append(s.unsynced, pending{slices.Clone(s.record), kept})
+		s.unsynced = append(s.unsynced, pending{append(s.spareBytes(), s.record...), kept})
 		s.waiting += int64(len(s.record))
 	}
 	s.mu.Lock()
@@ -115,6 +115,17 @@ func (s *Spool) write(h *header, publish bool) error {
 		s.publish(h)
 	}
 	return nil
+}
+
+// spareBytes gives a buffer of a frame that has been synced, if there is one.
+func (s *Spool) spareBytes() []byte {
+	n := len(s.spare)
+	if n == 0 {
+		return nil
+	}
+	b := s.spare[n-1]
+	s.spare = s.spare[:n-1]
+	return b[:0]
 }
 
 // publish enters what has been written into the totals and lets the cursors read it.

@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// maxSpare is how many buffers are kept for the frames to come.
+const maxSpare = 32
+
 // commit syncs what was written before it was called. If the sync fails, the
 // segment is written no more and never synced again, because a second sync of
 // the same file may say that all is well when nothing is: everything that was
@@ -65,6 +68,9 @@ func (s *Spool) settle(n int) {
 	for i := range s.unsynced[:n] {
 		s.synced.add(&s.unsynced[i].header, len(s.unsynced[i].frame))
 		s.waiting -= int64(len(s.unsynced[i].frame))
+		if len(s.spare) < maxSpare {
+			s.spare = append(s.spare, s.unsynced[i].frame)
+		}
 	}
 	rest := copy(s.unsynced, s.unsynced[n:])
 	clear(s.unsynced[rest:])

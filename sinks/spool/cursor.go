@@ -229,7 +229,11 @@ func (c *Cursor) restore(saved savedCursor) {
 	if len(c.s.segments) > 0 {
 		if base := c.s.segments[0].base.of(c.name); saved.Next < base.Frames {
 			lost := base.less(c.accounted)
-			c.losses.Dropped = c.losses.Dropped.plus(lost)
+			if c.s.segments[0].unreadable {
+				c.losses.Damaged = c.losses.Damaged.plus(lost)
+			} else {
+				c.losses.Dropped = c.losses.Dropped.plus(lost)
+			}
 			c.read, c.next, c.accounted = base, base.Frames, base
 		}
 	}

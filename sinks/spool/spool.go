@@ -34,6 +34,7 @@ type Spool struct {
 	abandoned []*wal     // after an error, and not closed yet
 	unsynced  []pending  // what must be written again if a sync fails
 	waiting   int64      // bytes of unsynced
+	spare     [][]byte   // buffers of what was
 	synced    totals     // all that is in no need of it
 
 	saving sync.Mutex // one writer of the file of cursors
@@ -51,11 +52,12 @@ type Spool struct {
 
 // segment is a segment on disk. The last one may be under way.
 type segment struct {
-	index  int
-	base   totals // what stands before it
-	size   int64  // bytes
-	doomed bool   // counted as dropped: to be deleted
-	spent  bool   // can be read no further, although it is the last
+	index      int
+	base       totals // what stands before it
+	size       int64  // bytes
+	unreadable bool   // it was there at the start, without a checkpoint; base is that of the next
+	doomed     bool   // counted as dropped: to be deleted
+	spent      bool   // can be read no further, although it is the last
 }
 
 // pending is a frame that was written and not synced.

@@ -103,7 +103,7 @@ func (found *surveyed) measure(dir string) {
 	next := found.end
 	for i := len(found.segments) - 1; i >= 0; i-- {
 		if !readable[i] {
-			found.segments[i].base = next.clone()
+			found.segments[i].base, found.segments[i].unreadable = next.clone(), true
 		}
 		next = found.segments[i].base
 	}
