@@ -100,7 +100,7 @@ func (s *Spool) write(h *header, publish bool) error {
 		err = s.store(s.record)
 	}
 	if err != nil {
-		return err
+		return s.roomError(err)
 	}
 	if s.cfg.Sync >= 0 {
 		kept := *h

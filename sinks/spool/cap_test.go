@@ -130,7 +130,7 @@ func TestCapWhileReading(t *testing.T) {
 			checkFrame(t, f)
 			last = int64(f.Seq)
 			got++
-			if got%20 == 0 {
+			if got%4 == 0 {
 				time.Sleep(time.Millisecond)
 			}
 			c.Ack(f.Seq)
