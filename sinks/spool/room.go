@@ -16,6 +16,12 @@ func (s *Spool) makeRoom(n int64) error {
 	if err == nil {
 		return nil
 	}
+	s.mu.Lock()
+	only := len(s.segments) < 2
+	s.mu.Unlock()
+	if only {
+		return err // there is nothing to gain
+	}
 	s.save() //nolint:errcheck // it counts and tells its errors; what all have read goes first
 	for err = s.room(n); err != nil && s.dropOldest(); err = s.room(n) {
 	}
