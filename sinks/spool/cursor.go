@@ -250,10 +250,16 @@ func (c *Cursor) Losses() Losses {
 
 // Lag is what the cursor has not acknowledged.
 func (c *Cursor) Lag() Lag {
+	l, _ := c.State()
+	return l
+}
+
+// State is Lag and Losses of the same moment.
+func (c *Cursor) State() (Lag, Losses) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	saved := c.saved()
-	return saved.lag(c.name, &c.s.end, c.s.segments, c.outstanding)
+	return saved.lag(c.name, &c.s.end, c.s.segments, c.outstanding), c.losses
 }
 
 // lag is what stands between a cursor and the end.

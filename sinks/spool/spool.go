@@ -14,7 +14,7 @@ import (
 // reads; Run and everything else may be called from any.
 //
 // Locks, in the order in which they are taken: appending, syncing, writing,
-// saving, mu. mu is never held over I/O but the closing of a file.
+// saving, mu. mu is never held over I/O but the closing or deleting of a file.
 type Spool struct {
 	cfg   Config
 	log   *slog.Logger
