@@ -57,7 +57,8 @@ type DeadLetter struct {
 
 // Matcher selects events. A *flow.Filter is one. Two sinks whose Matchers are
 // equal (==) are matched once for both, so the loader gives equal filters one
-// pointer. It must not be changed while it is in use.
+// pointer. It must not be changed while it is in use, and with a Store it is
+// asked by several goroutines at once.
 type Matcher interface {
 	Match(*flow.Event) bool
 }

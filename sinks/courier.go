@@ -117,8 +117,8 @@ func (c *courier) next() []Record {
 // over reports whether the work has ended.
 func (c *courier) over() bool { return c.work.Err() != nil }
 
-// sleep waits for d, without end if d is negative, or until wake, the stop
-// (once) or the end of the work.
+// sleep waits for d, without end if d is negative, or until wake, if it is
+// given, or the spool says so, the stop (once) or the end of the work.
 func (c *courier) sleep(d time.Duration, wake <-chan struct{}) {
 	var timeout <-chan time.Time
 	if d >= 0 {
@@ -129,8 +129,13 @@ func (c *courier) sleep(d time.Duration, wake <-chan struct{}) {
 	if c.stopping {
 		stop = nil
 	}
+	woken := c.o.woken
+	if wake == nil {
+		woken = nil
+	}
 	select {
 	case <-wake:
+	case <-woken:
 	case <-timeout:
 	case <-stop:
 		c.stopping = true

@@ -5,4 +5,9 @@
 // Ownership: Fanout encodes into a slab of its own; an Outlet copies what it
 // selected into its own ring before the call returns; a Sink may use a batch's
 // bytes only until Write returns.
+//
+// With a Store the way is another: Fanout gives each batch once to the Store's
+// bounded queue, the Store's own goroutine writes it to the spool, and each
+// Outlet reads it from there, filters, projects and encodes. What an Outlet
+// holds then survives the process.
 package sinks

@@ -14,13 +14,19 @@ import (
 // It never waits for a sink; the reader that calls Take may use its batch
 // again as soon as Take returns.
 type Fanout struct {
-	mu   sync.Mutex // held for one batch; Swap comes between two
-	plan plan
+	store *Store     // nil: every outlet has its own queue in memory
+	mu    sync.Mutex // held for one batch; Swap comes between two
+	plan  plan
 }
 
 // NewFanout makes a Fanout to the given outlets.
 func NewFanout(outlets ...*Outlet) *Fanout {
 	return &Fanout{plan: newPlan(outlets)}
+}
+
+// NewStoredFanout makes a Fanout to outlets that take from the store.
+func NewStoredFanout(s *Store, outlets ...*Outlet) *Fanout {
+	return &Fanout{store: s, plan: newPlan(outlets)}
 }
 
 // Swap replaces the outlets between two batches and returns those that are no
@@ -60,6 +66,9 @@ func (f *Fanout) Take(b *flow.Batch) (fill float64) {
 	events := b.Events()
 	for i := range f.plan.filters {
 		f.plan.filters[i].match(events)
+	}
+	if f.store != nil {
+		return f.plan.keep(f.store, events)
 	}
 	for i := range f.plan.renderings {
 		f.plan.renderings[i].reset(len(events))

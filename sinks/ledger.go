@@ -3,6 +3,7 @@ package sinks
 import (
 	"sync"
 
+	"github.com/ctferry/ctferry/sinks/spool"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -16,10 +17,15 @@ const (
 	dropDeadLetterFull               // never acceptable, and the dead-letter file is at its bound
 	dropDeadLetter                   // never acceptable, and the dead-letter file could not be written
 	dropShutdown                     // not delivered when the time to drain was over
+	dropDisk                         // the spool could not store it
+	dropSpool                        // the spool was full, and this was the oldest
+	dropDamage                       // the spool could not be read there
+	dropUnwanted                     // offered before a reload, and no longer wanted after it
 	reasons
 )
 
-var reasonNames = [reasons]string{"memory", "poison", "dead_letter_full", "dead_letter_error", "shutdown"}
+var reasonNames = [reasons]string{"memory", "poison", "dead_letter_full", "dead_letter_error", "shutdown",
+	"spool_error", "spool_full", "spool_damaged", "unwanted"}
 
 // String gives the reason's name, as it stands in metrics and gap records.
 func (r reason) String() string { return reasonNames[r] }
@@ -27,13 +33,15 @@ func (r reason) String() string { return reasonNames[r] }
 // ledger keeps one sink's books. Every entry leaves them balanced, so whoever
 // reads them, at any moment, sees them so.
 type ledger struct {
-	name string
+	name   string
+	stored bool // what is held waits on disk: nothing is lost by a stop, and the books stay open
 
 	mu      sync.Mutex
 	closed  bool // what was held has been written off: what settles now is in the books already
 	count   flow.SinkBooks
 	dropped [reasons]uint64
 	errors  [len(classNames)]uint64
+	seen    spool.Losses // those of the spool that are in the books
 }
 
 // offer enters n records of which lost found no room.
@@ -74,14 +82,58 @@ func (l *ledger) bury() {
 }
 
 // drop enters a record that was held and is lost.
-func (l *ledger) drop(why reason) {
+func (l *ledger) drop(why reason) { l.dropMany(why, 1) }
+
+// dropMany is drop for n records.
+func (l *ledger) dropMany(why reason, n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return
 	}
-	l.count.Held--
-	l.dropped[why]++
+	l.count.Held -= n
+	l.dropped[why] += n
+}
+
+// recover enters records that an earlier run, or an earlier configuration of
+// the sink, has left in the spool.
+func (l *ledger) recover(n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.count.Recovered += n
+	l.count.Held += n
+}
+
+// shrink corrects the books by n records of the spool that the sink does not
+// want as it is now: recover entered them, or an offer before a reload.
+func (l *ledger) shrink(n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	recovered := min(n, l.count.Recovered)
+	l.count.Held -= n
+	l.count.Recovered -= recovered
+	l.dropped[dropUnwanted] += n - recovered
+}
+
+// notice enters what the spool has lost since the last time.
+func (l *ledger) notice(now spool.Losses) (full, damaged uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full = now.Dropped.Records - min(l.seen.Dropped.Records, now.Dropped.Records)
+	damaged = now.Damaged.Records - min(l.seen.Damaged.Records, now.Damaged.Records)
+	l.count.Held -= full + damaged
+	l.dropped[dropSpool] += full
+	l.dropped[dropDamage] += damaged
+	if full+damaged > 0 {
+		l.seen = now
+	}
+	return full, damaged
 }
 
 // close writes off what the queue says is lost. Later entries change nothing,
@@ -89,14 +141,14 @@ func (l *ledger) drop(why reason) {
 func (l *ledger) close(q queue) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	l.count.Up = false
+	if l.closed || l.stored {
 		return
 	}
 	l.closed = true
 	lost := q.leave(l.count.Held)
 	l.count.Held -= lost
 	l.dropped[dropShutdown] += lost
-	l.count.Up = false
 }
 
 // attempt notes how the last attempt to reach the other side ended.

@@ -31,22 +31,26 @@ func newLoss(sink string, encoder encode.Encoder) loss {
 
 // add notes one record more. Events come in the order in which they were read,
 // which their times need not follow.
-func (l *loss) add(rec *Record, why reason) {
+func (l *loss) add(rec *Record, why reason) { l.addRun(1, rec.Time, rec, why) }
+
+// addRun is add for n records, of which the last is given and the first had
+// the time since.
+func (l *loss) addRun(n uint64, since int64, last *Record, why reason) {
 	switch {
 	case l.count == 0:
-		l.gap.Since, l.gap.Until, l.gap.Reason = rec.Time, rec.Time, why.String()
+		l.gap.Since, l.gap.Until, l.gap.Reason = since, last.Time, why.String()
 	case l.gap.Reason != why.String():
 		l.gap.Reason = lossSeveral // the books have each by itself
 	}
-	l.gap.Since, l.gap.Until = min(l.gap.Since, rec.Time), max(l.gap.Until, rec.Time)
-	l.count++
-	l.last = *rec
+	l.gap.Since, l.gap.Until = min(l.gap.Since, since), max(l.gap.Until, last.Time)
+	l.count += n
+	l.last = *last
 	l.last.Value = nil
 }
 
-// record encodes the gap. It bears the sequence number of the last lost record,
+// told makes the gap. It bears the sequence number of the last lost record,
 // which this sink never sees, so that (run, seq) stays unique and ordered.
-func (l *loss) record() *Record {
+func (l *loss) told() *flow.Event {
 	l.lost = l.count
 	l.gap.Lost = &l.lost
 	l.event = flow.Event{
@@ -57,6 +61,12 @@ func (l *loss) record() *Record {
 		Origin:     l.last.Origin,
 		Gap:        &l.gap,
 	}
+	return &l.event
+}
+
+// record encodes the gap.
+func (l *loss) record() *Record {
+	l.told()
 	l.buf = l.encoder.Append(l.buf[:0], &l.event)
 	l.size = uint64(len(l.buf))
 	l.last = Record{Value: l.buf, Seq: l.last.Seq, Time: l.gap.Until, Type: flow.TypeGap, Origin: l.last.Origin}

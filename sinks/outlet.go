@@ -19,9 +19,13 @@ type Outlet struct {
 	format     encode.Format
 	sink       Sink
 	log        *slog.Logger
-	ledger     ledger
+	ledger     *ledger
 	queue      queue
-	wake       chan struct{} // there may be something to do for the courier
+	wake       chan struct{}   // there may be something to do for the courier
+	woken      <-chan struct{} // the same, said by the spool; nil without one
+	backlog    *backlog        // the queue, if it is the spool's
+
+	front loss // what the store had no room for; the Fanout's alone
 
 	// The producer's side. The courier takes the lock too, for a moment, to
 	// place a gap record that no later record brings along.
@@ -32,6 +36,44 @@ type Outlet struct {
 
 // NewOutlet makes the outlet and its sink, without I/O. cfg must be valid.
 func NewOutlet(cfg Config, node string, run [16]byte, log *slog.Logger) (*Outlet, error) {
+	o, err := newOutlet(cfg, node, run, log)
+	if err != nil {
+		return nil, err
+	}
+	// The courier's marks of what is done, a byte a record, count as memory too.
+	o.ring = newRing(uint64(cfg.Memory) - uint64(cfg.Flush.Count))
+	o.queue = o.ring
+	return o, nil
+}
+
+// NewStoredOutlet makes an outlet that takes its records from a store. It does no
+// I/O but on the store. Run begins with the oldest record that the sink has not had.
+// before is the outlet that this one replaces, nil if there is none: the books
+// go on where it stands, from now on for both. Run may be called when the one
+// before has returned. Only a Fanout to the same store may feed the outlet.
+func NewStoredOutlet(cfg Config, node string, run [16]byte, s *Store, before *Outlet, log *slog.Logger) (*Outlet, error) {
+	o, err := newOutlet(cfg, node, run, log)
+	if err != nil {
+		return nil, err
+	}
+	o.backlog = newBacklog(o, s, &flow.Origin{Node: node, Run: run})
+	o.queue = o.backlog
+	o.front = newLoss(cfg.Name, nil)
+	o.ledger.stored = true
+	if before != nil && before.backlog != nil && before.cfg.Name == cfg.Name {
+		o.ledger = before.ledger
+		return o, nil
+	}
+	lag, losses, err := s.state(cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	o.ledger.seen = losses
+	o.ledger.recover(lag.Records)
+	return o, nil
+}
+
+func newOutlet(cfg Config, node string, run [16]byte, log *slog.Logger) (*Outlet, error) {
 	projection, err := cfg.Projection()
 	if err != nil {
 		return nil, fmt.Errorf("sink %q: %w", cfg.Name, err)
@@ -42,8 +84,6 @@ func NewOutlet(cfg Config, node string, run [16]byte, log *slog.Logger) (*Outlet
 	if err != nil {
 		return nil, fmt.Errorf("sink %q: %w", cfg.Name, err)
 	}
-	// The courier's marks of what is done, a byte a record, count as memory too.
-	r := newRing(uint64(cfg.Memory) - uint64(cfg.Flush.Count))
 	return &Outlet{
 		cfg:        cfg,
 		types:      cfg.Types(),
@@ -51,10 +91,8 @@ func NewOutlet(cfg Config, node string, run [16]byte, log *slog.Logger) (*Outlet
 		format:     format,
 		sink:       sink,
 		log:        log,
-		ledger:     ledger{name: cfg.Name},
-		queue:      r,
+		ledger:     &ledger{name: cfg.Name},
 		wake:       make(chan struct{}, 1),
-		ring:       r,
 		loss:       newLoss(cfg.Name, format.NewEncoder(projection)),
 	}, nil
 }
@@ -66,7 +104,12 @@ func (o *Outlet) Name() string { return o.cfg.Name }
 func (o *Outlet) Config() Config { return o.cfg }
 
 // Books gives the sink's account as it is now. It always balances.
-func (o *Outlet) Books() flow.SinkBooks { return o.ledger.books() }
+func (o *Outlet) Books() flow.SinkBooks {
+	if o.backlog != nil {
+		o.backlog.notice()
+	}
+	return o.ledger.books()
+}
 
 // Reopen asks the sink to open its file anew, if it has one (SIGHUP). It returns at once.
 func (o *Outlet) Reopen() {
@@ -125,6 +168,9 @@ func (o *Outlet) putBehindGap(w *writer, rec *Record) bool {
 // putGap puts a pending gap record into the queue, for the courier, when
 // there is nothing else in it: no record may come for a long time.
 func (o *Outlet) putGap() bool {
+	if o.backlog != nil {
+		return o.backlog.putGap()
+	}
 	o.producing.Lock()
 	defer o.producing.Unlock()
 	w := o.ring.begin()
@@ -147,6 +193,32 @@ func (o *Outlet) lose(rec *Record, why reason) {
 	o.producing.Lock()
 	defer o.producing.Unlock()
 	o.loss.add(rec, why)
+}
+
+// dropSpooled notes, for the store, n records that were held and are lost.
+func (o *Outlet) dropSpooled(n uint64, since int64, last *Record, why reason) {
+	if n == 0 {
+		return
+	}
+	o.ledger.dropMany(why, n)
+	o.producing.Lock()
+	o.loss.addRun(n, since, last, why)
+	o.producing.Unlock()
+	o.rouse()
+}
+
+// chooses tells whether the sink wants an event; sure is false if it is for the
+// filter to say.
+func (o *Outlet) chooses(e *flow.Event) (yes, sure bool) {
+	switch {
+	case e.Type == flow.TypeGap && e.Gap != nil && e.Gap.Scope == "sink":
+		return e.Gap.Sink == o.cfg.Name, true
+	case flow.AlwaysTypes.Has(e.Type):
+		return true, true
+	case !o.types.Has(e.Type):
+		return false, true
+	}
+	return o.cfg.Filter == nil, o.cfg.Filter == nil
 }
 
 // enough reports whether what waits makes a whole batch.

@@ -31,11 +31,12 @@ type rendering struct {
 // route leads to one outlet.
 type route struct {
 	outlet    *Outlet
-	types     flow.Types
 	filter    int // in plan.filters, -1 for none
 	rendering int // in plan.renderings
 	chosen    []int
 	recs      []Record
+	stored    uint64 // events of the parcel under way that the outlet wants
+	told      bool   // one of them is the gap of what it lost before
 }
 
 func newPlan(outlets []*Outlet) plan {
@@ -43,7 +44,6 @@ func newPlan(outlets []*Outlet) plan {
 	for _, o := range outlets {
 		p.routes = append(p.routes, route{
 			outlet:    o,
-			types:     o.types,
 			filter:    p.filterOf(o.cfg.Filter),
 			rendering: p.renderingOf(o),
 		})
@@ -129,13 +129,10 @@ func (r *route) choose(p *plan, events []flow.Event) {
 }
 
 func (r *route) wants(p *plan, e *flow.Event, i int) bool {
-	if e.Type == flow.TypeGap && e.Gap != nil && e.Gap.Scope == "sink" {
-		return e.Gap.Sink == r.outlet.cfg.Name
+	if yes, sure := r.outlet.chooses(e); sure {
+		return yes
 	}
-	if flow.AlwaysTypes.Has(e.Type) {
-		return true
-	}
-	return r.types.Has(e.Type) && (r.filter < 0 || p.filters[r.filter].pass[i])
+	return p.filters[r.filter].pass[i]
 }
 
 // offer hands the chosen records over, with their order.
@@ -164,16 +161,21 @@ func (r *route) flush() (fill float64) {
 	return fill
 }
 
-// status renders a status record with the outlet's own books. It allocates:
-// status records are rare.
+// status renders a status record with the outlet's own books.
 func (r *route) status(encoder encode.Encoder, e *flow.Event) []byte {
-	own, agent, books := *e, flow.Agent{}, r.outlet.Books()
+	return r.outlet.appendStatus(nil, encoder, e)
+}
+
+// appendStatus renders a status record with the outlet's own books. It
+// allocates: status records are rare.
+func (o *Outlet) appendStatus(dst []byte, encoder encode.Encoder, e *flow.Event) []byte {
+	own, agent, books := *e, flow.Agent{}, o.Books()
 	if e.Agent != nil {
 		agent = *e.Agent
 	}
 	agent.Sink = &books
 	own.Agent = &agent
-	return encoder.Append(nil, &own)
+	return encoder.Append(dst, &own)
 }
 
 // recordOf says of an event what a sink needs to place it.

@@ -23,6 +23,12 @@ type runner interface {
 // sink from closing; ErrStuck if the sink never came back. Whoever offers must
 // have ended before ctx does: what comes later is counted as dropped.
 func (o *Outlet) Run(ctx context.Context) error {
+	if o.backlog != nil {
+		if err := o.backlog.attach(); err != nil {
+			return fmt.Errorf("sink %q: %w", o.cfg.Name, err)
+		}
+		defer o.backlog.end()
+	}
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	background, halt := context.WithCancel(work)

@@ -1,0 +1,285 @@
+package spool
+
+import (
+	"fmt"
+	"time"
+)
+
+// Start says where a cursor begins that is new.
+type Start uint8
+
+// The places to begin.
+const (
+	Now    Start = iota // with the next frame that is appended
+	Oldest              // with the oldest frame that is still there
+)
+
+// Cursor is one sink's place in a spool. One goroutine reads; the other
+// methods may be called from any.
+type Cursor struct {
+	s    *Spool
+	name string
+	wake chan struct{}
+	in   reading // the reading goroutine's own
+
+	// Guarded by the spool's mu.
+	removed     bool
+	jump        uint64 // grows whenever read moves without the reading goroutine
+	reader      *segmentReader
+	read        Tally // the place of the next frame to give
+	next        uint64
+	accounted   Tally // acknowledged or lost; see savedCursor
+	outstanding []stretch
+	given       int // frames among outstanding
+	losses      Losses
+	written     int64 // of the last frame that was acknowledged
+}
+
+// stretch is a frame that was given and not acknowledged, or a loss that
+// stands behind such frames and counts when they are done.
+type stretch struct {
+	end     uint64 // the frame behind it
+	tally   Tally
+	written int64
+	lost    bool
+	quiet   bool // with lost: a correction, nothing was lost
+}
+
+// Losses is what a cursor never gave, since there is this cursor.
+type Losses struct {
+	Dropped Tally `json:"dropped"` // by Max or MinFree
+	Damaged Tally `json:"damaged"` // could not be read
+	Refused Tally `json:"refused"` // Append could not store it; Bytes are before compression
+}
+
+// Lag is how much a cursor has not acknowledged.
+type Lag struct {
+	Tally
+	Oldest time.Time // when the oldest of it was written, or somewhat before; zero if there is none
+}
+
+func newCursor(s *Spool, name string) *Cursor {
+	return &Cursor{s: s, name: name, wake: make(chan struct{}, 1)}
+}
+
+// Cursor gives the cursor of a sink, at the oldest frame that it has not
+// acknowledged: also one that is known already, so that whoever takes over a
+// cursor is given again what the one before was given in vain. A cursor that is
+// new begins as start says, or with the oldest frame if the file of cursors was
+// damaged, since nobody knows then who is new. Its first place is on disk when
+// Cursor returns.
+func (s *Spool) Cursor(name string, start Start) (*Cursor, error) {
+	if err := checkName(name); err != nil {
+		return nil, fmt.Errorf("spool: cursor: %w", err)
+	}
+	c, err := s.cursor(name, start)
+	if err != nil {
+		return nil, fmt.Errorf("spool: cursor %q: %w", name, err)
+	}
+	s.save() //nolint:errcheck // it counts and tells its errors; without a place it begins anew after a crash
+	return c, nil
+}
+
+func (s *Spool) cursor(name string, start Start) (*Cursor, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	s.dirty = true
+	if c := s.cursors[name]; c != nil {
+		c.restore(c.saved())
+		return c, nil
+	}
+	if len(s.cursors) >= MaxCursors {
+		return nil, fmt.Errorf("there are %d already, expected no more", len(s.cursors))
+	}
+	place := &s.end
+	if (start == Oldest || s.forgot) && len(s.segments) > 0 {
+		place = &s.segments[0].base
+	}
+	c := newCursor(s, name)
+	c.read = place.of(name)
+	c.next, c.accounted = c.read.Frames, c.read
+	s.cursors[name] = c
+	return c, nil
+}
+
+// Remove forgets a sink's cursor. What only this sink had not read will be
+// deleted. A sink that is not known is no error.
+func (s *Spool) Remove(name string) error {
+	s.mu.Lock()
+	if c := s.cursors[name]; c != nil {
+		c.removed = true
+		c.reposition()
+		c.rouse()
+		delete(s.cursors, name)
+		s.dirty = true
+	}
+	s.mu.Unlock()
+	if err := s.save(); err != nil {
+		return fmt.Errorf("spool: remove cursor %q: %w", name, err)
+	}
+	return nil
+}
+
+// Name is the sink's name.
+func (c *Cursor) Name() string { return c.name }
+
+// Wake is sent to when there may be something to read, or the cursor's end.
+// It is never closed.
+func (c *Cursor) Wake() <-chan struct{} { return c.wake }
+
+func (c *Cursor) rouse() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Ack says that every frame up to and with the one of the given number has
+// reached its place. It is on disk within saveEvery.
+func (c *Cursor) Ack(seq uint64) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.removed {
+		return
+	}
+	for len(c.outstanding) > 0 && !c.outstanding[0].lost && c.outstanding[0].end <= seq+1 {
+		first := &c.outstanding[0]
+		c.next, c.written = first.end, first.written
+		c.accounted = c.accounted.plus(first.tally)
+		c.given--
+		c.pop()
+		c.settle()
+	}
+	c.s.dirty = true
+}
+
+// settle enters the losses that no given frame stands before.
+func (c *Cursor) settle() {
+	for len(c.outstanding) > 0 && c.outstanding[0].lost {
+		first := &c.outstanding[0]
+		c.next = first.end
+		c.accounted = c.accounted.plus(first.tally)
+		if !first.quiet {
+			c.losses.Damaged = c.losses.Damaged.plus(first.tally)
+		}
+		c.pop()
+	}
+	if len(c.outstanding) == 0 {
+		c.next = c.read.Frames
+	}
+	c.s.dirty = true
+}
+
+// pop keeps the row in its place, so that it does not wander through memory.
+func (c *Cursor) pop() {
+	n := copy(c.outstanding, c.outstanding[1:])
+	c.outstanding = c.outstanding[:n]
+}
+
+// lose enters a loss that the reader came upon, behind what has been given.
+func (c *Cursor) lose(end uint64, lost Tally, quiet bool) {
+	if !lost.IsZero() {
+		c.outstanding = append(c.outstanding, stretch{end: end, tally: lost, lost: true, quiet: quiet})
+	}
+	c.settle()
+}
+
+// drop moves the cursor to the base of the segment behind the one that goes,
+// and counts what it has not read. What was given and not acknowledged is with
+// the sink; should that be lost too, the next start counts it.
+func (c *Cursor) drop(next *totals) (lost Tally) {
+	to := next.of(c.name)
+	if c.read.Frames >= to.Frames {
+		return Tally{}
+	}
+	lost = to.less(c.read)
+	c.losses.Dropped = c.losses.Dropped.plus(lost)
+	c.accounted = c.accounted.plus(lost)
+	c.read = to
+	c.settle()
+	c.reposition()
+	c.rouse()
+	return lost
+}
+
+// reposition has the reading goroutine look anew where it stands. Its file is
+// closed at once: a deleted segment gives its room back only then.
+func (c *Cursor) reposition() {
+	c.jump++
+	if c.reader != nil {
+		c.reader.close() //nolint:errcheck // it was only read
+		c.reader = nil
+	}
+}
+
+// saved is what must survive of the cursor.
+func (c *Cursor) saved() savedCursor {
+	return savedCursor{Next: c.next, Accounted: c.accounted, Losses: c.losses, Written: c.written}
+}
+
+// restore puts the cursor where saved says. What is no longer there is lost
+// with the segments that the cap took, if it was not counted then.
+func (c *Cursor) restore(saved savedCursor) {
+	c.outstanding, c.given = c.outstanding[:0], 0
+	c.next, c.accounted, c.losses, c.written = saved.Next, saved.Accounted, saved.Losses, saved.Written
+	c.read = Tally{saved.Next, saved.Accounted.Records, saved.Accounted.Bytes}
+	if len(c.s.segments) > 0 {
+		if base := c.s.segments[0].base.of(c.name); saved.Next < base.Frames {
+			lost := base.less(c.accounted)
+			if c.s.segments[0].unreadable {
+				c.losses.Damaged = c.losses.Damaged.plus(lost)
+			} else {
+				c.losses.Dropped = c.losses.Dropped.plus(lost)
+			}
+			c.read, c.next, c.accounted = base, base.Frames, base
+		}
+	}
+	c.reposition()
+	c.rouse()
+}
+
+// Losses is what the cursor never gave.
+func (c *Cursor) Losses() Losses {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.losses
+}
+
+// Lag is what the cursor has not acknowledged.
+func (c *Cursor) Lag() Lag {
+	l, _ := c.State()
+	return l
+}
+
+// State is Lag and Losses of the same moment.
+func (c *Cursor) State() (Lag, Losses) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	saved := c.saved()
+	return saved.lag(c.name, &c.s.end, c.s.segments, c.outstanding), c.losses
+}
+
+// lag is what stands between a cursor and the end.
+func (saved *savedCursor) lag(name string, end *totals, segments []segment, outstanding []stretch) Lag {
+	l := Lag{Tally: end.of(name).less(saved.Accounted)}
+	if l.Frames == 0 {
+		return l
+	}
+	oldest := saved.Written
+	if i := find(segments, saved.Next); i >= 0 {
+		oldest = max(oldest, segments[i].base.Written)
+	}
+	for i := range outstanding {
+		if !outstanding[i].lost {
+			oldest = outstanding[i].written
+			break
+		}
+	}
+	if oldest > 0 {
+		l.Oldest = time.Unix(0, oldest)
+	}
+	return l
+}

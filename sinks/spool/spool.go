@@ -1,0 +1,188 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Spool is an open spool. One goroutine appends, each Cursor has one that
+// reads; Run and everything else may be called from any.
+//
+// Locks, in the order in which they are taken: appending, syncing, writing,
+// saving, mu. mu is never held over I/O but the closing or deleting of a file.
+type Spool struct {
+	cfg   Config
+	log   *slog.Logger
+	dir   string // of the segments
+	lock  *os.File
+	files fileOpener
+
+	appending sync.Mutex // one Append at a time; guards what encodes
+	compress  compressor
+	record    []byte // the stored frame
+	scratch   []byte // of the compressor
+
+	syncing sync.Mutex // one sync at a time
+
+	writing   sync.Mutex // guards what writes
+	wal       *wal       // nil after an error, until one can be opened again
+	abandoned []*wal     // after an error, and not closed yet
+	unsynced  []pending  // what must be written again if a sync fails
+	waiting   int64      // bytes of unsynced
+	spare     [][]byte   // buffers of what was
+	synced    totals     // all that is in no need of it
+
+	saving sync.Mutex // one writer of the file of cursors
+
+	mu       sync.Mutex
+	closed   bool
+	gone     bool   // closed, and nothing may be written any more
+	dirty    bool   // the file of cursors is behind
+	end      totals // all that may be read
+	segments []segment
+	cursors  map[string]*Cursor
+	forgot   bool // the file of cursors was damaged
+	faults   Faults
+}
+
+// segment is a segment on disk. The last one may be under way.
+type segment struct {
+	index      int
+	base       totals // what stands before it
+	size       int64  // bytes
+	unreadable bool   // it was there at the start, without a checkpoint; base is that of the next
+	doomed     bool   // counted as dropped: to be deleted
+	spent      bool   // can be read no further, although it is the last
+}
+
+// pending is a frame that was written and not synced.
+type pending struct {
+	frame  []byte
+	header header
+}
+
+// Faults counts what went wrong, since the spool was opened.
+type Faults struct {
+	Refused  Tally  `json:"refused"` // frames that Append did not take, with all their records
+	Writes   uint64 `json:"writes"`  // writes that failed, disk full among them
+	Syncs    uint64 `json:"syncs"`   // syncs that failed
+	Saves    uint64 `json:"saves"`   // times the cursors could not be written
+	Segments uint64 `json:"damaged"` // damaged places that a cursor came upon
+	Last     string `json:"last,omitempty"`
+}
+
+// Open opens the spool in cfg.Dir, or makes one. It recovers what a crash has
+// left and begins a new segment; nothing that can be read is deleted. It fails
+// with ErrLocked if another process has the spool open.
+func Open(cfg Config, log *slog.Logger) (*Spool, error) { return open(cfg, log, openSyncer) }
+
+func open(cfg Config, log *slog.Logger, files fileOpener) (*Spool, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	s := &Spool{cfg: cfg, log: log, dir: filepath.Join(cfg.Dir, segmentsDir), files: files, cursors: map[string]*Cursor{}}
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("spool %s: %w", cfg.Dir, err)
+	}
+	return s, nil
+}
+
+func (s *Spool) open() (err error) {
+	if s.compress, err = newCompressor(s.cfg.Compress); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	if s.lock, err = lockDir(s.cfg.Dir); err != nil {
+		return err
+	}
+	if err := s.recover(); err != nil {
+		s.lock.Close() //nolint:errcheck // nothing was written that counts
+		return err
+	}
+	return nil
+}
+
+// recover finds out what is there and where everybody stands.
+func (s *Spool) recover() error {
+	found, err := survey(s.cfg.Dir, s.log)
+	if err != nil {
+		return err
+	}
+	if err := found.fill(s.dir); err != nil {
+		return err
+	}
+	s.end, s.segments, s.forgot = found.end, found.segments, found.forgot
+	s.synced = s.end.clone()
+	for name, saved := range found.cursors {
+		c := newCursor(s, name)
+		c.restore(saved)
+		s.cursors[name] = c
+	}
+	if found.forgot {
+		s.log.Error("the spool's cursors are unreadable, every sink begins with the oldest frame again", "kept", cursorsFile+".damaged")
+	}
+	s.dirty = true
+	if err := s.save(); err != nil {
+		// A full disk at the start is like one later on: appending tries again.
+		s.log.Error("spool cannot write its cursors", "err", err)
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.reopen(); err != nil {
+		s.log.Error("spool cannot begin a segment, will try again", "err", err)
+	}
+	return nil
+}
+
+// Run syncs and saves until ctx ends. It returns nil then; Close does the rest.
+func (s *Spool) Run(ctx context.Context) error {
+	save := time.NewTicker(saveEvery)
+	defer save.Stop()
+	every := time.Duration(s.cfg.Sync)
+	if every <= 0 {
+		every = saveEvery // nothing waits then, but for what a failure has left
+	}
+	sync := time.NewTicker(every)
+	defer sync.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sync.C:
+			s.commit() //nolint:errcheck // it counts and tells its errors, and is tried again
+		case <-save.C:
+			s.save() //nolint:errcheck // the same
+		}
+	}
+}
+
+// Close syncs, writes the cursors and gives everything back. Cursors answer
+// ErrClosed from then on. What Close could not do is in its error.
+func (s *Spool) Close() error {
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.dirty = true
+	for _, c := range s.cursors {
+		c.rouse()
+		c.reposition()
+	}
+	s.mu.Unlock()
+	err := s.closing()
+	if err != nil {
+		return fmt.Errorf("spool %s: close: %w", s.cfg.Dir, err)
+	}
+	return nil
+}
