@@ -38,7 +38,7 @@ type socket struct {
 
 func (s *Source) openSocket(ns namespace) (*socket, error) {
 	l, err := ctnetlink.Listen(ctnetlink.Config{
-		NetNS: ns.path, Groups: s.groupsOf(s.groups), Reliable: s.cfg.Reliable,
+		NetNS: ns.path, Groups: s.groupsOf(s.groups), Receive: s.receive(), Reliable: s.cfg.Reliable,
 		Buffer: int(s.cfg.Buffer), MaxBuffer: int(s.cfg.Max),
 	})
 	if err != nil {
@@ -53,6 +53,7 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("source: %s: %w", ns, err), l.Close())
 	}
+	s.tellWay(sock)
 	sock.warnBuffer(stats.Buffer)
 	return sock, nil
 }
@@ -217,8 +218,7 @@ func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 	got, err := k.listener.Grow(int(min(stats.Buffer*2, limit)))
 	if err != nil || uint64(got) <= stats.Buffer {
 		k.told = true
-		k.src.log.Warn("receive buffer cannot grow", "netns", k.ns.String(), "bytes", stats.Buffer, "err", err,
-			"help", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", limit/2))
+		k.src.log.Warn("receive buffer cannot grow", "netns", k.ns.String(), "bytes", stats.Buffer, "err", err, "help", k.growHelp(limit))
 		return
 	}
 	k.books.Growths++

@@ -41,6 +41,7 @@ type Source struct {
 	names *labelNames
 	procs *progNames
 	clock *clock
+	told  bool // why there is no ring
 
 	// mu serialises what is handed on, so that sequence numbers rise in the
 	// order of delivery, and guards everything below.
