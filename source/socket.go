@@ -183,6 +183,12 @@ func (k *socket) account(took uint64) {
 		k.src.log.Error("cannot read the socket's drop counter", "netns", k.ns.String(), "err", err)
 		return
 	}
+	k.enter(stats)
+	k.grow(stats, took)
+}
+
+// enter writes a reading of the counters into the books.
+func (k *socket) enter(stats ctnetlink.SocketStats) {
 	now := time.Now()
 	s := k.src
 	s.mu.Lock()
@@ -196,7 +202,6 @@ func (k *socket) account(took uint64) {
 		s.log.Warn("kernel dropped events", "netns", k.ns.String(), "lost", lost, "buffer", stats.Buffer)
 	}
 	k.accounted = now
-	k.grow(stats, took)
 }
 
 func (k *socket) gap(lost uint64, now time.Time) *flow.Gap {
@@ -209,7 +214,8 @@ func (k *socket) gap(lost uint64, now time.Time) *flow.Gap {
 	return g
 }
 
-// grow doubles the buffer towards its bound.
+// grow doubles the buffer towards its bound. Nobody waits for it but this
+// reader: a ring takes some milliseconds.
 func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 	limit := uint64(k.src.cfg.Max)
 	if (stats.Queued+took)*2 < stats.Buffer || stats.Buffer >= limit || k.told {
@@ -221,7 +227,9 @@ func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 		k.src.log.Warn("receive buffer cannot grow", "netns", k.ns.String(), "bytes", stats.Buffer, "err", err, "help", k.growHelp(limit))
 		return
 	}
+	k.src.mu.Lock()
 	k.books.Growths++
 	k.books.Buffer = uint64(got)
+	k.src.mu.Unlock()
 	k.src.log.Info("receive buffer grown", "netns", k.ns.String(), "bytes", got)
 }

@@ -107,8 +107,8 @@ var errNoRing = errors.New("needs Linux 5.8 or later with CONFIG_BPF_SYSCALL")
 // ringNeeds adds to an error what would help.
 func ringNeeds(err error) error {
 	switch {
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: needs CAP_BPF in the first user namespace, and before Linux 5.11 a larger RLIMIT_MEMLOCK", err)
+	case errors.Is(err, unix.EPERM): // the library's own words for it mislead
+		return fmt.Errorf("%w: needs CAP_BPF in the first user namespace, and before Linux 5.11 a larger RLIMIT_MEMLOCK", unix.EPERM)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS), errors.Is(err, ebpf.ErrNotSupported):
 		return fmt.Errorf("%w: %w", err, errNoRing)
 	}

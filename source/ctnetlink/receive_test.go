@@ -28,7 +28,7 @@ func needRing(tb testing.TB) {
 	tb.Helper()
 	r, err := newRing(1, false)
 	if errors.Is(err, unix.EPERM) || errors.Is(ringNeeds(err), errNoRing) {
-		testnet.Unavailable(tb, "the receive ring: %v", err)
+		testnet.Unavailable(tb, "the receive ring: %v", ringNeeds(err))
 	}
 	if err == nil {
 		err = r.close()

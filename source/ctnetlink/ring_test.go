@@ -191,7 +191,7 @@ func TestRingStats(t *testing.T) {
 // lies down: no wake-up may be lost.
 func TestRingWakes(t *testing.T) {
 	ns := testnet.New(t)
-	l := ringListener(t, ns, Config{Groups: ConntrackNew | ConntrackDestroy, Buffer: 64 << 10})
+	l := ringListener(t, ns, Config{Groups: ConntrackNew | ConntrackDestroy, Buffer: 16 << 20})
 	const entries = 2000
 	made := make(chan error, 1)
 	go func() {
@@ -202,7 +202,8 @@ func TestRingWakes(t *testing.T) {
 	for got := 0; got < 2*entries; {
 		ready, err := l.Wait(5 * time.Second)
 		if err != nil || !ready {
-			t.Fatalf("after %d events nobody woke the reader: %v", got, err)
+			s, _ := l.Stats()
+			t.Fatalf("after %d events nobody woke the reader: %v, %+v", got, err, s)
 		}
 		for {
 			n, err := l.Read(b)
