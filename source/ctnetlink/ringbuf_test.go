@@ -3,6 +3,7 @@ package ctnetlink
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 )
 
@@ -103,4 +104,50 @@ func TestRingBufferBounds(t *testing.T) {
 	if a, b := f.read(out, f.written()), f.read(out, f.written()); a != 3 || b != 2 {
 		t.Errorf("%d, then %d datagrams", a, b)
 	}
+}
+
+// TestRingExchange reads while the kernel puts a new ring in the place of an old
+// one: what was whole in the old one comes first, whatever becomes of it meanwhile.
+func TestRingExchange(t *testing.T) {
+	old, young := newFakeRing(4096), newFakeRing(4096)
+	r := &ring{out: make([]datagram, 8), bufs: []*ringBuffer{&old.ringBuffer, &young.ringBuffer}}
+	step := func(name string, want ...string) {
+		t.Helper()
+		got, err := r.next()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var words []string
+		for _, d := range got {
+			words = append(words, string(d.data))
+		}
+		if !slices.Equal(words, want) {
+			t.Errorf("%s: %q, want %q", name, words, want)
+		}
+	}
+	put := func(f *fakeRing, state uint32, word string) uintptr {
+		at := f.end
+		f.put(state, uint64(len(word)), []byte(word), 144)
+		return at
+	}
+	step("nothing")
+	put(old, 0, "a")
+	put(young, 0, "b")
+	step("the old one first", "a")
+	step("then the new one, though the exchange is not over", "b")
+	busy := put(old, ringBusy, "c")
+	put(old, 0, "d")
+	put(young, 0, "e")
+	step("the old one is being written to")
+	old.ready(busy)
+	step("the old one's late events", "c", "d")
+	r.complete = 1
+	put(old, 0, "f")
+	step("the old one, complete", "f")
+	step("the new one after the end of the old one", "e")
+	if len(r.bufs) != 1 || r.complete != 0 || old.released != old.end {
+		t.Errorf("%d rings are left, %d complete; %d of %d bytes of the old one given back", len(r.bufs), r.complete, old.released, old.end)
+	}
+	put(young, 0, "g")
+	step("the new one alone", "g")
 }
