@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ctferry/ctferry/internal/option"
+	"github.com/ctferry/ctferry/source/ctnetlink"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -15,9 +16,9 @@ import (
 type Config struct {
 	Events   flow.Types   // what may be asked at all: new, update, destroy
 	Tables   []flow.Table // conntrack, expect
-	Buffer   option.Size  // effective receive buffer to start with
+	Buffer   option.Size  // effective receive buffer to start with; a ring takes a quarter of it
 	Max      option.Size  // what the buffer may grow to
-	Receive  string       // auto, ring or socket
+	Receive  string       // auto, ring or socket: see ctnetlink.Receive
 	Reliable bool         // the kernel keeps DESTROY events until they are delivered
 	Track    Track
 	Interim  time.Duration // how often long flows are told; 0 is never; needs Track
@@ -83,12 +84,8 @@ func (c *Config) Validate() error {
 	if c.Max < c.Buffer || c.Max > maxBuffer {
 		fs.Add("buffer.max", fmt.Sprintf("%s is out of range: expected buffer.size (%s) to 2GiB", c.Max, c.Buffer))
 	}
-	switch c.Receive {
-	case "auto", "socket":
-	case "ring":
-		fs.Add("receive", "ring is not in this version: expected auto or socket")
-	default:
-		fs.Add("receive", fmt.Sprintf("%q is not known: expected auto or socket", c.Receive))
+	if _, err := ctnetlink.ParseReceive(c.Receive); err != nil {
+		fs.Add("receive", err.Error())
 	}
 	c.validateTrack(&fs)
 	if c.Dump.Interval != 0 && c.Dump.Interval < minInterval {

@@ -16,10 +16,12 @@ func fillTable(t *testing.T, ns *testnet.Namespace, n int) {
 	}
 }
 
-func TestDumpAtStart(t *testing.T) {
+func TestDumpAtStart(t *testing.T) { both(t, testDumpAtStart) }
+
+func testDumpAtStart(t *testing.T, receive string) {
 	ns := tracked(t)
 	fillTable(t, ns, 3000)
-	cfg := small()
+	cfg := small(receive)
 	cfg.Tables = []flow.Table{flow.TableConntrack, flow.TableExpect}
 	cfg.Dump.AtStart = true
 	out := &keeper{}
@@ -44,9 +46,11 @@ func TestDumpAtStart(t *testing.T) {
 	checkSequence(t, out)
 }
 
-func TestIntervalDumpZeroesCounters(t *testing.T) {
+func TestIntervalDumpZeroesCounters(t *testing.T) { both(t, testIntervalDumpZeroesCounters) }
+
+func testIntervalDumpZeroesCounters(t *testing.T, receive string) {
 	ns := tracked(t)
-	cfg := small()
+	cfg := small(receive)
 	cfg.Dump.Interval, cfg.Dump.Zero = minInterval, true
 	out := &keeper{}
 	// The traffic is over before the first dump, so only that one can see it.
@@ -72,10 +76,12 @@ func TestIntervalDumpZeroesCounters(t *testing.T) {
 }
 
 // TestFullQueueSlowsADump: rows wait while a queue is full, but not for ever.
-func TestFullQueueSlowsADump(t *testing.T) {
+func TestFullQueueSlowsADump(t *testing.T) { both(t, testFullQueueSlowsADump) }
+
+func testFullQueueSlowsADump(t *testing.T, receive string) {
 	ns := tracked(t)
 	fillTable(t, ns, 2000)
-	cfg := small()
+	cfg := small(receive)
 	cfg.Dump.AtStart = true
 	out := &keeper{fill: 0.9}
 	begun := time.Now()

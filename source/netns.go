@@ -36,7 +36,6 @@ func (n namespace) String() string {
 func (s *Source) scan(before time.Time, start func(*socket)) {
 	found := findNamespaces(netnsDir, s.cfg.NetNS)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, sock := range s.sockets[1:] {
 		if _, ok := found[sock.ns]; ok {
 			delete(found, sock.ns)
@@ -44,21 +43,30 @@ func (s *Source) scan(before time.Time, start func(*socket)) {
 		}
 		sock.stop() // finish takes it out, once it is drained
 	}
+	s.mu.Unlock()
 	for ns := range found {
-		sock, err := s.openSocket(ns)
-		if err != nil {
-			s.log.Error("cannot read network namespace", "netns", ns.name, "err", err)
-			continue
-		}
-		s.sockets = append(s.sockets, sock)
-		if before.IsZero() {
-			s.tellBlind(sock, s.book.until(ns.name), notRunning)
-		} else {
-			s.tellBlind(sock, before.UnixNano(), opened)
-		}
-		start(sock)
-		s.log.Info("network namespace opened", "netns", ns.name)
+		s.open(ns, before, start)
 	}
+}
+
+// open reads one more namespace. The mutex is let go after each, because opening
+// a ring takes some milliseconds, for which every reader waits.
+func (s *Source) open(ns namespace, before time.Time, start func(*socket)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sock, err := s.openSocket(ns)
+	if err != nil {
+		s.log.Error("cannot read network namespace", "netns", ns.name, "err", err)
+		return
+	}
+	s.sockets = append(s.sockets, sock)
+	if before.IsZero() {
+		s.tellBlind(sock, s.book.until(ns.name), notRunning)
+	} else {
+		s.tellBlind(sock, before.UnixNano(), opened)
+	}
+	start(sock)
+	s.log.Info("network namespace opened", "netns", ns.name)
 }
 
 // finish closes a socket whose namespace is gone and keeps its account.

@@ -12,9 +12,11 @@ import (
 
 // TestNamespacesComeAndGo follows a glob: a namespace that appears is read
 // under its name, one that goes is let go, and its account stays.
-func TestNamespacesComeAndGo(t *testing.T) {
+func TestNamespacesComeAndGo(t *testing.T) { both(t, testNamespacesComeAndGo) }
+
+func testNamespacesComeAndGo(t *testing.T, receive string) {
 	own := tracked(t)
-	cfg := small()
+	cfg := small(receive)
 	prefix := fmt.Sprintf("ctferry-test-%d-", os.Getpid())
 	cfg.NetNS = []string{prefix + "*"}
 	out := &keeper{}

@@ -57,7 +57,7 @@ type socket struct {
 
 func (s *Source) openSocket(ns namespace) (*socket, error) {
 	l, err := ctnetlink.Listen(ctnetlink.Config{
-		NetNS: ns.path, Groups: s.groupsOf(s.wanted), Reliable: s.cfg.Reliable,
+		NetNS: ns.path, Groups: s.groupsOf(s.wanted), Receive: s.receive(), Reliable: s.cfg.Reliable,
 		Buffer: int(s.cfg.Buffer), MaxBuffer: int(s.cfg.Max),
 	})
 	if err != nil {
@@ -72,6 +72,7 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("source: %s: %w", ns, err), l.Close())
 	}
+	s.tellWay(sock)
 	sock.warnBuffer(stats.Buffer)
 	sock.reliable.on.Store(s.cfg.Reliable)
 	sock.whole.Store(sock.accounted.UnixNano())
@@ -324,7 +325,8 @@ func (k *socket) gap(lost uint64, upper bool, now time.Time) *flow.Gap {
 	return g
 }
 
-// grow doubles the buffer towards its bound. Only the reader calls it.
+// grow doubles the buffer towards its bound. Only the reader calls it, and only
+// the reader waits for it: a ring takes some milliseconds.
 func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 	limit := uint64(k.src.cfg.Max)
 	if (stats.Queued+took)*2 < stats.Buffer || stats.Buffer >= limit || k.told {
@@ -333,8 +335,7 @@ func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
 	got, err := k.listener.Grow(int(min(stats.Buffer*2, limit)))
 	if err != nil || uint64(got) <= stats.Buffer {
 		k.told = true
-		k.src.log.Warn("receive buffer cannot grow", "netns", k.ns.String(), "bytes", stats.Buffer, "err", err,
-			"help", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", limit/2))
+		k.src.log.Warn("receive buffer cannot grow", "netns", k.ns.String(), "bytes", stats.Buffer, "err", err, "help", k.growHelp(limit))
 		return
 	}
 	k.src.mu.Lock()

@@ -11,8 +11,9 @@ import (
 
 // small is a configuration whose buffer any user may have: 6,553 events, more
 // than most tests make, so that a busy machine loses none.
-func small() Config {
+func small(receive string) Config {
 	c := Default()
+	c.Receive = receive
 	c.Buffer, c.Max = 8*option.MiB, 8*option.MiB
 	return c
 }
@@ -41,10 +42,12 @@ func checkSequence(t *testing.T, k *keeper) {
 	}
 }
 
-func TestEveryEventIsHandedOn(t *testing.T) {
+func TestEveryEventIsHandedOn(t *testing.T) { both(t, testEveryEventIsHandedOn) }
+
+func testEveryEventIsHandedOn(t *testing.T, receive string) {
 	ns := tracked(t)
 	out := &keeper{}
-	s := start(t, ns, small(), out)
+	s := start(t, ns, small(receive), out)
 	made, err := testnet.Churn{NS: ns, Entries: 2000, Update: true}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -89,11 +92,13 @@ func checkLives(t *testing.T, out *keeper) {
 
 // TestLossIsExact holds the reader up until the kernel drops events, and wants
 // every one of them in the books and in gap records.
-func TestLossIsExact(t *testing.T) {
+func TestLossIsExact(t *testing.T) { both(t, testLossIsExact) }
+
+func testLossIsExact(t *testing.T, receive string) {
 	ns := tracked(t)
 	hold := make(chan struct{})
 	out := &keeper{}
-	cfg := small()
+	cfg := small(receive)
 	cfg.Buffer, cfg.Max = minBuffer, minBuffer
 	s := start(t, ns, cfg, out)
 	eventually(t, "the first status", func() bool { return len(out.of(flow.TypeStatus)) == 1 })
@@ -132,11 +137,13 @@ func TestLossIsExact(t *testing.T) {
 // TestBufferGrowsBeforeItOverflows holds the reader up while the buffer fills
 // to less than its end: what the reader then finds makes it grow, and nothing
 // is lost.
-func TestBufferGrowsBeforeItOverflows(t *testing.T) {
+func TestBufferGrowsBeforeItOverflows(t *testing.T) { both(t, testBufferGrowsBeforeItOverflows) }
+
+func testBufferGrowsBeforeItOverflows(t *testing.T, receive string) {
 	ns := tracked(t)
 	hold := make(chan struct{})
 	out := &keeper{}
-	cfg := small()
+	cfg := small(receive)
 	cfg.Buffer, cfg.Max = option.MiB, 8*option.MiB // 819 events
 	s := start(t, ns, cfg, out)
 	eventually(t, "the first status", func() bool { return len(out.of(flow.TypeStatus)) == 1 })
@@ -155,13 +162,15 @@ func TestBufferGrowsBeforeItOverflows(t *testing.T) {
 	}
 }
 
-func TestFilterExcludesAndIsCounted(t *testing.T) {
+func TestFilterExcludesAndIsCounted(t *testing.T) { both(t, testFilterExcludesAndIsCounted) }
+
+func testFilterExcludesAndIsCounted(t *testing.T, receive string) {
 	ns := tracked(t)
 	f, err := flow.ParseFilter(map[string]any{"exclude": []any{map[string]any{"proto": "udp"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := small()
+	cfg := small(receive)
 	cfg.Filter = f
 	out := &keeper{}
 	s := start(t, ns, cfg, out)
@@ -187,10 +196,12 @@ func TestFilterExcludesAndIsCounted(t *testing.T) {
 
 // TestStopReadsToTheEnd stops in the middle of a load: what the kernel had
 // offered when the groups were left is handed on, and nothing stays queued.
-func TestStopReadsToTheEnd(t *testing.T) {
+func TestStopReadsToTheEnd(t *testing.T) { both(t, testStopReadsToTheEnd) }
+
+func testStopReadsToTheEnd(t *testing.T, receive string) {
 	ns := tracked(t)
 	out := &keeper{}
-	s := start(t, ns, small(), out)
+	s := start(t, ns, small(receive), out)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	loaded := make(chan error, 1)
@@ -209,10 +220,12 @@ func TestStopReadsToTheEnd(t *testing.T) {
 	}
 }
 
-func TestWantsChangesTheGroups(t *testing.T) {
+func TestWantsChangesTheGroups(t *testing.T) { both(t, testWantsChangesTheGroups) }
+
+func testWantsChangesTheGroups(t *testing.T, receive string) {
 	ns := tracked(t)
 	out := &keeper{}
-	s := start(t, ns, small(), out)
+	s := start(t, ns, small(receive), out)
 	if err := s.Wants(flow.TypesOf(flow.TypeDestroy)); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -95,9 +96,11 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 }
 
 // TestReadAllocatesNothing reads real events.
-func TestReadAllocatesNothing(t *testing.T) {
+func TestReadAllocatesNothing(t *testing.T) { both(t, testReadAllocatesNothing) }
+
+func testReadAllocatesNothing(t *testing.T, via Receive) {
 	ns := testnet.New(t)
-	l := listen(t, ns, Config{Groups: ConntrackNew | ConntrackDestroy, Buffer: 8 << 20})
+	l := listen(t, ns, Config{Receive: via, Groups: ConntrackNew | ConntrackDestroy, Buffer: 8 << 20})
 	churn(t, testnet.Churn{NS: ns, Entries: 2560})
 	b := flow.NewBatch(eventSlots)
 	if n := testing.AllocsPerRun(15, func() {
@@ -110,33 +113,47 @@ func TestReadAllocatesNothing(t *testing.T) {
 	}
 }
 
+// eachWay runs a benchmark once for each way by which events come.
+func eachWay(b *testing.B, f func(*testing.B, Receive)) {
+	for _, via := range []Receive{ReceiveSocket, ReceiveRing} {
+		b.Run("receive="+via.String(), func(b *testing.B) {
+			if via == ReceiveRing {
+				needRing(b)
+			}
+			f(b, via)
+		})
+	}
+}
+
 // BenchmarkRead reads what a generator at full rate makes, in the manner of the
 // service: read until a batch is short, sleep a millisecond. One operation is
-// 40000 events; cpu-ns/event is what the calls of Read cost their thread.
-func BenchmarkRead(b *testing.B) {
+// 40000 events; cpu-ns/event is what the calls of Read cost their thread,
+// all-ns/event what the process does beside making events (reading, sleeping, the
+// scheduler), and made-ns/event what making an event costs, the filter included.
+func BenchmarkRead(b *testing.B) { eachWay(b, benchmarkRead) }
+
+func benchmarkRead(b *testing.B, via Receive) {
 	ns := testnet.New(b)
-	l := listen(b, ns, Config{Groups: ConntrackNew | ConntrackDestroy, Buffer: 64 << 20})
+	l := listen(b, ns, Config{Receive: via, Groups: ConntrackNew | ConntrackDestroy, Buffer: 64 << 20})
 	const entries = 20000
-	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
-	defer cancel()
 	var events uint64
-	var reading int64
+	var reading, making int64
+	before := cpuTime(b, unix.CLOCK_PROCESS_CPUTIME_ID)
 	var elapsed time.Duration
 	batch := flow.NewBatch(eventSlots)
 	for b.Loop() {
-		done := make(chan error, 1)
+		done := make(chan int64, 1)
 		start := time.Now()
-		go func() {
-			_, err := testnet.Churn{NS: ns, Entries: entries}.Run(ctx)
-			done <- err
-		}()
+		go func() { done <- makeEvents(b, ns, entries) }()
 		for got := 0; got < 2*entries; {
+			runtime.LockOSThread() // it is this thread's time that is taken
 			began := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
 			n, err := l.Read(batch)
+			reading += cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID) - began
+			runtime.UnlockOSThread()
 			if err != nil {
 				b.Fatal(err)
 			}
-			reading += cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID) - began
 			got += batch.Len()
 			batch.Reset()
 			if n < eventSlots {
@@ -145,31 +162,45 @@ func BenchmarkRead(b *testing.B) {
 		}
 		elapsed += time.Since(start)
 		events += 2 * entries
-		if err := <-done; err != nil {
-			b.Fatal(err)
-		}
+		making += <-done
 	}
 	s, err := l.Stats()
 	if err != nil {
 		b.Fatal(err)
 	}
+	rest := cpuTime(b, unix.CLOCK_PROCESS_CPUTIME_ID) - before - making
 	b.ReportMetric(float64(reading)/float64(events), "cpu-ns/event")
+	b.ReportMetric(float64(rest)/float64(events), "all-ns/event")
+	b.ReportMetric(float64(making)/float64(events), "made-ns/event")
 	b.ReportMetric(float64(events)/elapsed.Seconds(), "events/s")
 	b.ReportMetric(float64(s.Drops), "drops")
 }
 
+// makeEvents makes two events of each entry and gives the CPU time that it took.
+func makeEvents(b *testing.B, ns *testnet.Namespace, entries int) int64 {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	began := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
+	if _, err := (testnet.Churn{NS: ns, Entries: entries}).Run(ctx); err != nil {
+		b.Error(err)
+	}
+	return cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID) - began
+}
+
 // BenchmarkDrain reads events that all wait already: what a Read costs at most speed.
-func BenchmarkDrain(b *testing.B) {
+func BenchmarkDrain(b *testing.B) { eachWay(b, benchmarkDrain) }
+
+func benchmarkDrain(b *testing.B, via Receive) {
 	ns := testnet.New(b)
-	l := listen(b, ns, Config{Groups: ConntrackNew | ConntrackDestroy, Buffer: 128 << 20})
+	l := listen(b, ns, Config{Receive: via, Groups: ConntrackNew | ConntrackDestroy, Buffer: 128 << 20})
 	batch := flow.NewBatch(eventSlots)
-	var cpu, events int64
+	var cpu, making, events int64
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		if _, err := (testnet.Churn{NS: ns, Entries: 40000}).Run(b.Context()); err != nil {
-			b.Fatal(err)
-		}
+		making += makeEvents(b, ns, 40000)
 		b.StartTimer()
 		before := cpuTime(b, unix.CLOCK_PROCESS_CPUTIME_ID)
 		for n := 1; n > 0; batch.Reset() {
@@ -182,6 +213,7 @@ func BenchmarkDrain(b *testing.B) {
 		cpu += cpuTime(b, unix.CLOCK_PROCESS_CPUTIME_ID) - before
 	}
 	b.ReportMetric(float64(cpu)/float64(events), "cpu-ns/event")
+	b.ReportMetric(float64(making)/float64(events), "made-ns/event")
 }
 
 func cpuTime(b *testing.B, clock int32) int64 {

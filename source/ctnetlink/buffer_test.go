@@ -48,8 +48,8 @@ func TestGrowUnprivileged(t *testing.T) {
 		t.Fatal(err)
 	}
 	ns := testnet.New(t)
-	small := listen(t, ns, Config{Groups: ConntrackNew, Buffer: 8 << 10, MaxBuffer: 8 * limit})
-	big := listen(t, ns, Config{Groups: ConntrackNew, Buffer: 4 * limit, MaxBuffer: 8 * limit})
+	small := listen(t, ns, Config{Receive: ReceiveSocket, Groups: ConntrackNew, Buffer: 8 << 10, MaxBuffer: 8 * limit})
+	big := listen(t, ns, Config{Receive: ReceiveSocket, Groups: ConntrackNew, Buffer: 4 * limit, MaxBuffer: 8 * limit})
 	had, err := big.Stats()
 	if err != nil {
 		t.Fatal(err)

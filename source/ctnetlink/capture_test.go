@@ -86,14 +86,16 @@ func scenes() []scene {
 
 // TestScenes decodes every event and dump of every scene as this kernel makes
 // them today; with -capture it writes them as golden datagrams.
-func TestScenes(t *testing.T) {
+func TestScenes(t *testing.T) { both(t, testScenes) }
+
+func testScenes(t *testing.T, via Receive) {
 	for _, s := range scenes() {
 		t.Run(s.name, func(t *testing.T) {
 			ns := quiet(t, netip.MustParseAddr("127.9.9.9"))
 			if err := ns.Lay(s.rules...); err != nil {
 				t.Fatal(err)
 			}
-			l := listen(t, ns, Config{Groups: allGroups, Buffer: 1 << 20})
+			l := listen(t, ns, Config{Receive: via, Groups: allGroups, Buffer: 1 << 20})
 			if err := s.play(t, ns, testnet.Traffic{NS: ns}); err != nil {
 				t.Fatal(err)
 			}

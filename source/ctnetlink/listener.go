@@ -26,7 +26,10 @@ var errFull = errors.New("read events: the batch is full")
 // Listener is an event socket. Read, Wait and Close belong to one goroutine;
 // the other methods may be called by any.
 type Listener struct {
-	recv   receiver
+	recv   receiver // it owns the socket
+	fd     int      // the socket
+	way    Receive
+	why    error // that there is no ring where one was wished for
 	wake   *waker
 	dec    decoder
 	limit  int
@@ -52,21 +55,20 @@ func Listen(c Config) (*Listener, error) {
 		return nil, err
 	}
 	defer ns.Close()
-	s, err := dial(ns, c.prepare)
+	o, err := c.open(ns)
 	if err != nil {
 		return nil, err
 	}
-	l, err := newListener(s, max(c.Buffer, c.MaxBuffer))
+	l, err := newListener(o, max(c.Buffer, c.MaxBuffer))
 	if err != nil {
-		unix.Close(s.fd)
-		return nil, err
+		return nil, errors.Join(err, o.recv.close())
 	}
 	l.groups = c.Groups
 	return l, nil
 }
 
-func newListener(s socket, limit int) (*Listener, error) {
-	cookie, err := readCookie(s.fd)
+func newListener(o opened, limit int) (*Listener, error) {
+	cookie, err := readCookie(o.fd)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +77,8 @@ func newListener(s socket, limit int) (*Listener, error) {
 		return nil, err
 	}
 	return &Listener{
-		recv: newMmsg(s.fd, eventSlots, eventSlotSize), wake: wake,
-		limit: limit, portID: s.portID, cookie: cookie,
+		recv: o.recv, fd: o.fd, way: o.way, why: o.why, wake: wake,
+		limit: limit, portID: o.portID, cookie: cookie,
 	}, nil
 }
 
@@ -190,10 +192,10 @@ func (l *Listener) SetGroups(groups Groups) error {
 	if l.closed {
 		return os.ErrClosed
 	}
-	if err := changeGroups(l.recv.descriptor(), groups&^l.groups, unix.NETLINK_ADD_MEMBERSHIP); err != nil {
+	if err := changeGroups(l.fd, groups&^l.groups, unix.NETLINK_ADD_MEMBERSHIP); err != nil {
 		return err
 	}
-	err := changeGroups(l.recv.descriptor(), l.groups&^groups, unix.NETLINK_DROP_MEMBERSHIP)
+	err := changeGroups(l.fd, l.groups&^groups, unix.NETLINK_DROP_MEMBERSHIP)
 	if err == nil {
 		l.groups = groups
 	}
@@ -209,6 +211,10 @@ func changeGroups(fd int, groups Groups, option int) error {
 		return nil
 	})
 }
+
+// Receives tells by what way events come, never ReceiveAuto. Where auto was
+// asked and it is the socket, why tells what the ring lacks.
+func (l *Listener) Receives() (way Receive, why error) { return l.way, l.why }
 
 // Cookie names the socket's network namespace while the machine is up
 // (SO_NETNS_COOKIE); 0 on kernels that have none.

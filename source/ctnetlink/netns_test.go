@@ -7,18 +7,22 @@ import (
 )
 
 // TestNamespaces listens and dumps by path: each namespace has its own table.
-func TestNamespaces(t *testing.T) { checkNamespaces(t, testnet.New(t), testnet.New(t)) }
+func TestNamespaces(t *testing.T) {
+	both(t, func(t *testing.T, via Receive) { checkNamespaces(t, via, testnet.New(t), testnet.New(t)) })
+}
 
 // TestNamedNamespace does so by a name under /run/netns.
 func TestNamedNamespace(t *testing.T) {
-	checkNamespaces(t, testnet.NewNamed(t, "ctnetlink-test"), testnet.New(t))
+	both(t, func(t *testing.T, via Receive) {
+		checkNamespaces(t, via, testnet.NewNamed(t, "ctnetlink-test"), testnet.New(t))
+	})
 }
 
-func checkNamespaces(t *testing.T, busy, idle *testnet.Namespace) {
+func checkNamespaces(t *testing.T, via Receive, busy, idle *testnet.Namespace) {
 	t.Helper()
 	cookies := map[uint64]bool{}
 	for i, ns := range []*testnet.Namespace{busy, idle} {
-		l := listen(t, ns, Config{Groups: ConntrackNew})
+		l := listen(t, ns, Config{Receive: via, Groups: ConntrackNew})
 		churn(t, testnet.Churn{NS: busy, Entries: 3, Keep: true, First: i * 10})
 		want := 3 * (1 - i)
 		if got := drain(t, l, none); got != want {
@@ -36,11 +40,13 @@ func checkNamespaces(t *testing.T, busy, idle *testnet.Namespace) {
 }
 
 // TestOwnNamespace listens in the namespace of the calling thread.
-func TestOwnNamespace(t *testing.T) {
+func TestOwnNamespace(t *testing.T) { both(t, testOwnNamespace) }
+
+func testOwnNamespace(t *testing.T, via Receive) {
 	ns := testnet.New(t)
-	other := listen(t, ns, Config{Groups: ConntrackNew})
+	other := listen(t, ns, Config{Receive: via, Groups: ConntrackNew})
 	err := ns.Do(func() error {
-		l, err := Listen(Config{Groups: ConntrackNew})
+		l, err := Listen(Config{Receive: via, Groups: ConntrackNew})
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,9 @@ type receiver interface {
 	// until the next call.
 	next() ([]datagram, error)
 
-	// descriptor is what poll(2) reports as readable when next would give something.
+	// descriptor is what poll(2) reports as readable when next would give
+	// something. The reader asks for it before it waits: what next gave is not
+	// valid any more.
 	descriptor() int
 
 	// stats tells how full the receiver is and how much the kernel has dropped.
@@ -29,7 +31,9 @@ type datagram struct {
 	foreign   bool // a process sent it, not the kernel
 }
 
-// SocketStats is the state of an event socket (SO_MEMINFO).
+// SocketStats is the state of an event socket (SO_MEMINFO), or of the ring in
+// its place. A ring's bytes are told fourfold: so many of a socket hold as many
+// events (see [Config].Buffer).
 type SocketStats struct {
 	Queued uint64 // bytes of the receive buffer in use, as the kernel charges them
 	Buffer uint64 // effective receive buffer, bytes

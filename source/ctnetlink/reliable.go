@@ -19,7 +19,7 @@ func (l *Listener) SetReliable(on bool) error {
 	if on {
 		value = 1
 	}
-	if err := unix.SetsockoptInt(l.recv.descriptor(), unix.SOL_NETLINK, unix.NETLINK_BROADCAST_ERROR, value); err != nil {
+	if err := unix.SetsockoptInt(l.fd, unix.SOL_NETLINK, unix.NETLINK_BROADCAST_ERROR, value); err != nil {
 		return &Error{Op: "set", Subject: "NETLINK_BROADCAST_ERROR", Err: err}
 	}
 	return nil

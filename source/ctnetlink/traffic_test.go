@@ -9,9 +9,11 @@ import (
 
 // TestTraffic reads the events of a known mixture of real flows: each flow is new
 // once, and gone once when the table is emptied, with its counters and times.
-func TestTraffic(t *testing.T) {
+func TestTraffic(t *testing.T) { both(t, testTraffic) }
+
+func testTraffic(t *testing.T, via Receive) {
 	ns := quiet(t)
-	l := listen(t, ns, Config{Groups: ConntrackNew | ConntrackUpdate | ConntrackDestroy, Buffer: 8 << 20})
+	l := listen(t, ns, Config{Receive: via, Groups: ConntrackNew | ConntrackUpdate | ConntrackDestroy, Buffer: 8 << 20})
 	tally, err := testnet.Mix{NS: ns, Flows: 200}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -13,9 +13,11 @@ import (
 	"github.com/ctferry/ctferry/internal/testnet"
 )
 
-func TestWait(t *testing.T) {
+func TestWait(t *testing.T) { both(t, testWait) }
+
+func testWait(t *testing.T, via Receive) {
 	ns := testnet.New(t)
-	l := listen(t, ns, Config{Groups: ConntrackNew})
+	l := listen(t, ns, Config{Receive: via, Groups: ConntrackNew})
 	if ready, err := l.Wait(0); ready || err != nil {
 		t.Errorf("nothing is waiting: %v, %v", ready, err)
 	}
@@ -57,9 +59,11 @@ func TestSilentKernel(t *testing.T) {
 	}
 }
 
-func TestInterrupt(t *testing.T) {
+func TestInterrupt(t *testing.T) { both(t, testInterrupt) }
+
+func testInterrupt(t *testing.T, via Receive) {
 	ns := testnet.New(t)
-	l := listen(t, ns, Config{Groups: ConntrackNew})
+	l := listen(t, ns, Config{Receive: via, Groups: ConntrackNew})
 	waited := make(chan time.Duration)
 	go func() {
 		start := time.Now()
@@ -98,14 +102,16 @@ func TestMilliseconds(t *testing.T) {
 
 // TestOutOfPoller proves that the runtime's poller does not watch the socket: its
 // epoll instance would be listed among those that do.
-func TestOutOfPoller(t *testing.T) {
+func TestOutOfPoller(t *testing.T) { both(t, testOutOfPoller) }
+
+func testOutOfPoller(t *testing.T, via Receive) {
 	ns := testnet.New(t)
-	l := listen(t, ns, Config{Groups: ConntrackNew})
-	watched := watchedBy(t, l.recv.descriptor())
+	l := listen(t, ns, Config{Receive: via, Groups: ConntrackNew})
+	watched := watchedBy(t, l.fd)
 	if len(watched) != 0 {
 		t.Errorf("epoll instances that watch the socket: %v", watched)
 	}
-	if fl, err := unix.FcntlInt(uintptr(l.recv.descriptor()), unix.F_GETFD, 0); err != nil || fl&unix.FD_CLOEXEC == 0 {
+	if fl, err := unix.FcntlInt(uintptr(l.fd), unix.F_GETFD, 0); err != nil || fl&unix.FD_CLOEXEC == 0 {
 		t.Errorf("the descriptor is inherited by children: %v, %v", fl, err)
 	}
 }

@@ -55,6 +55,7 @@ func (t *Tap) Watch(ctx context.Context, o control.WatchOptions, fn func(*flow.B
 func (t *Tap) config(o *control.WatchOptions) source.Config {
 	cfg := source.Default()
 	cfg.Tables, cfg.Filter = []flow.Table{o.Table}, o.Filter
+	cfg.Receive = "socket" // a ring is memory from the start, and -b says what a queue holds
 	if t.Buffer != 0 {
 		cfg.Buffer = t.Buffer
 	}
