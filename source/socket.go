@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/ctferry/ctferry/source/ctnetlink"
@@ -32,8 +33,9 @@ type socket struct {
 	quit     chan struct{} // closed when the namespace is gone or the source stops
 	stopped  bool
 
-	accounted time.Time // when the drop counter was read last
-	told      bool      // that the buffer cannot grow
+	turned    atomic.Int64 // when the loop last turned, nanoseconds after Source.begun; any goroutine may read it
+	accounted time.Time    // when the drop counter was read last
+	told      bool         // that the buffer cannot grow
 }
 
 func (s *Source) openSocket(ns namespace) (*socket, error) {
@@ -54,6 +56,7 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 		return nil, errors.Join(fmt.Errorf("source: %s: %w", ns, err), l.Close())
 	}
 	sock.warnBuffer(stats.Buffer)
+	sock.turn()
 	return sock, nil
 }
 
@@ -83,6 +86,7 @@ func (k *socket) run(ctx context.Context) error {
 	dumps := k.startDumps(ctx)
 	defer dumps.Wait()
 	for idle := 0; ; {
+		k.turn()
 		n, err := k.read()
 		if err != nil {
 			return err

@@ -24,6 +24,7 @@ type service struct {
 	log    *slog.Logger
 	fanout *sinks.Fanout
 	source *source.Source
+	notify *notifier // the service manager; nil: none
 
 	mu       sync.Mutex // guards what a reload changes
 	workers  map[string]*worker
@@ -89,18 +90,25 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	s.log.Info("started", "version", version, "node", s.id.Node, "sinks", len(s.workers))
 	read := make(chan error, 1)
 	go func() { read <- s.source.Run(ctx) }()
+	told := make(chan struct{})
+	go func() { defer close(told); s.pulse().run(ctx) }()
+	s.manager(s.notify.ready())
 	var err error
 	for running := true; running; {
 		select {
 		case <-hup:
+			s.manager(s.notify.reloading())
 			s.reload(load)
+			s.manager(s.notify.ready())
 		case err = <-s.failed:
 			running = false
 		case err = <-read:
 			read, running = nil, false
 		}
 	}
+	s.manager(s.notify.stopping(s.patience()))
 	cancel()
+	<-told
 	if read != nil {
 		err = errors.Join(err, <-read)
 	}
