@@ -51,6 +51,7 @@ pivot_root . old
 cd /
 umount -l /old
 rmdir /old
+mount --make-rshared / # as on a machine that systemd has booted
 exec env -i container=ctferry-test PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
 	/lib/systemd/systemd --unit=sysinit.target </dev/null >/dev/null 2>&1
 END

@@ -120,8 +120,8 @@ func (h *Host) end() error {
 
 // Command prepares a command that runs in there, as root.
 func (h *Host) Command(name string, args ...string) *exec.Cmd {
-	enter := []string{"-t", strconv.Itoa(h.pid), "-m", "-p", "-n", "-i", "-u", "-C", "--wd=/", "--",
-		"env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", name}
+	enter := []string{"-t", strconv.Itoa(h.pid), "-m", "-p", "-n", "-i", "-u", "-C", "--",
+		"env", "-i", "-C", "/", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", name}
 	return exec.Command("nsenter", append(enter, args...)...)
 }
 
