@@ -15,6 +15,9 @@ type output struct{ key, name, target string }
 // records would be mixed, and each would put the other's file aside.
 func (b *builder) apart(cfg *Config) {
 	owners := map[string]string{}
+	if cfg.Control.Enabled && cfg.Control.Audit.Path != "" {
+		owners[cfg.Control.Audit.Path] = "control.audit.path"
+	}
 	for i := range cfg.Sinks {
 		c := &cfg.Sinks[i]
 		for _, o := range outputs(c, cfg.Node) {

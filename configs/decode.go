@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -76,7 +77,7 @@ func (d *decoder) value(path string, v any, out reflect.Value) {
 		if text, ok := textOf(v); !ok {
 			d.wrong(path, v, out.Type())
 		} else if err := ptr.UnmarshalText([]byte(text)); err != nil {
-			d.faults.Add(path, err.Error())
+			d.faults.Add(path, explained(ptr, text, err))
 		}
 		return
 	}
@@ -98,6 +99,15 @@ func (d *decoder) value(path string, v any, out reflect.Value) {
 	default:
 		d.scalar(path, v, out)
 	}
+}
+
+// explained says what was wrong with a text, in our own words where the type's
+// are for programmers.
+func explained(out any, text string, err error) string {
+	if _, ok := out.(*netip.Prefix); ok {
+		return fmt.Sprintf("%s is no prefix: expected one such as 10.0.0.0/8 or 2001:db8::/32", quote(text))
+	}
+	return err.Error()
 }
 
 // asMap takes an empty value for an empty section.

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -19,25 +20,36 @@ import (
 // defaults too, connections written out in the sinks that use them, secrets as
 // ***. Load reads it back to the same Config, but refuses the ***.
 func (c *Config) Effective() ([]byte, error) {
-	r := raw{Node: c.Node, Meta: map[string]string{}, Source: rawOf(c.Source)}
+	r := raw{Node: c.Node, Meta: map[string]string{}, Source: rawOf(c.Source), NATSServer: c.natsServer}
+	r.Control = rawControl{c.ControlConnection, c.Control}
 	for _, p := range c.Meta {
 		r.Meta[p.Key] = p.Value
 	}
 	top, all := mapping(), mapping()
+	fields := map[string]reflect.Value{}
+	addFields(fields, reflect.ValueOf(r))
 	for _, key := range []string{"node", "meta", "source"} {
-		fields := map[string]reflect.Value{}
-		addFields(fields, reflect.ValueOf(r))
 		put(top, key, render(fields[key]))
+	}
+	if c.connection != nil { // of control; those of sinks are written out there
+		conn, named := mapping(), mapping()
+		put(conn, "type", encoded("nats"))
+		conn.Content = append(conn.Content, render(reflect.ValueOf(*c.connection)).Content...)
+		put(named, c.ControlConnection, conn)
+		put(top, "connections", named)
 	}
 	for i := range c.all {
 		k := &c.all[i]
 		n := render(reflect.ValueOf(*k))
 		f, _ := k.Filter.(*flow.Filter)
 		put(n, "filter", filter{f}.node())
-		n.Content = append(n.Content, render(reflect.ValueOf(k.Options)).Content...)
+		n.Content = append(n.Content, options(k).Content...)
 		put(all, k.Name, n)
 	}
 	put(top, "sinks", all)
+	for _, key := range []string{"control", "nats_server"} {
+		put(top, key, render(fields[key]))
+	}
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)
 	e.SetIndent(2)
@@ -45,6 +57,23 @@ func (c *Config) Effective() ([]byte, error) {
 		return nil, fmt.Errorf("effective configuration: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// options renders a sink's own keys; of a sink that uses the server inside the
+// process, not those that say how to connect.
+func options(k *sinks.Config) *yaml.Node {
+	all := render(reflect.ValueOf(k.Options))
+	if n, ok := k.Options.(*sinks.NATSOptions); !ok || !n.Embedded {
+		return all
+	}
+	out := mapping()
+	put(out, "connection", encoded(Embedded))
+	for i := 0; i+1 < len(all.Content); i += 2 {
+		if !isConnectionKey(all.Content[i].Value) {
+			out.Content = append(out.Content, all.Content[i:i+2]...)
+		}
+	}
+	return out
 }
 
 func mapping() *yaml.Node { return &yaml.Node{Kind: yaml.MappingNode} }

@@ -47,11 +47,16 @@ func TestEffective(t *testing.T) {
 	cfg := file(`
 node: "0123"
 meta: {b: "true", a: "x: y"}
-connections: {hub: {type: kafka, brokers: [a:1], sasl: {mechanism: plain, user: u, password: hunter2}}}
+connections:
+  hub: {type: kafka, brokers: [a:1], sasl: {mechanism: plain, user: u, password: hunter2}}
+  far: {type: nats, urls: [nats://a], user: u, password: hunter2}
+control: {enabled: true, connection: far, allow: [list, delete], protect: [10.0.0.0/8, "::1/128"], timeout: 90s}
+nats_server: {enabled: true, listen: ":4222", leafnodes: [{urls: [tls://b], user: u, password: hunter2, deny_exports: [a.>]}]}
 source: {events: [destroy, new], buffer: {size: 1MiB}, dump: {interval: 90s}, filter: {include: [{dport: [443, 80], mark: 1/0xff}], exclude: {addr: [10.0.0.0/8]}}}
 sinks:
   f: {type: file, path: /var/log/f, mode: 0600, enabled: false, rotate: {interval: 24h, size: 0}}
   k: {type: kafka, connection: hub, topic: t, headers: {a: "1"}, filter: {proto: tcp}}
+  n: {type: nats, connection: nats_server, jetstream: {stream: S}}
 `).load(t)
 	text, err := cfg.Effective()
 	if err != nil {
@@ -83,6 +88,16 @@ func TestEffectiveHidesURLPasswords(t *testing.T) {
 func choices() map[string][]any {
 	return map[string][]any{
 		"node": {"a", "edge-1.example", "node 7", "007", "null", "é"},
+		"control": {
+			map[string]any{"enabled": true, "connection": "far", "allow": []any{"list", "flush"}, "protect": []any{"10.0.0.0/8"}},
+			map[string]any{"connection": "far", "site": "paris", "allow": []any{}, "audit": map[string]any{"path": "", "keep": 0}},
+			map[string]any{"max_timeout": "1h", "timeout": "1m30s", "watchers": 0},
+		},
+		"nats_server": {
+			map[string]any{"enabled": true, "listen": "[::1]:0", "jetstream": map[string]any{"sync_always": true}, "credentials": map[string]any{"dir": "/c", "group": "7"}},
+			map[string]any{"name": "a", "tls": map[string]any{"cert_file": "/c", "key_file": "/k", "ca_file": "/a", "verify": true}},
+			map[string]any{"leafnodes": []any{map[string]any{"urls": []any{"tls://a"}, "creds_file": "/c"}, map[string]any{"urls": []any{"nats://b"}, "deny_imports": []any{"a"}}}},
+		},
 		"meta": {map[string]any{}, map[string]any{"a": "b"}, map[string]any{"_x": "- y", "Z9": ""}},
 		"source": {
 			map[string]any{}, nil,
@@ -155,7 +170,7 @@ func randomConfig(r *rand.Rand) map[string]any {
 		all[fmt.Sprintf("s_%d", i)] = s
 	}
 	top["sinks"] = all
-	top["connections"] = map[string]any{"hub": map[string]any{"type": "kafka", "brokers": []any{"a:1", "[::1]:2"}}}
+	top["connections"] = map[string]any{"far": map[string]any{"type": "nats", "urls": []any{"nats://a"}, "nkey_file": "/n"}, "hub": map[string]any{"type": "kafka", "brokers": []any{"a:1", "[::1]:2"}}}
 	return top
 }
 

@@ -24,8 +24,6 @@ func (a absent) isOff(section any) bool {
 func later() []absent {
 	return []absent{
 		{"spool", "mode", "off"},
-		{"control", "enabled", "false"},
-		{"nats_server", "enabled", "false"},
 		{"admin", "listen", ""},
 	}
 }

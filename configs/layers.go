@@ -21,6 +21,9 @@ type Input struct {
 	File string   // the main file; conf.d/*.yaml beside it is read too. Empty: defaults only
 	Env  []string // NAME=value; those that begin with CTFERRY_ count
 	Set  []string // a.b=c, from the command line
+
+	// Client loads for a command line that asks others: no sink is needed.
+	Client bool
 }
 
 // Environ is the process's environment, for Input.Env.

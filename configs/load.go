@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source"
@@ -26,7 +27,13 @@ type Config struct {
 	Files    []string       // that were read, in order
 	Warnings Errors         // what is allowed and yet unwise, each with its place
 
-	all []sinks.Config // disabled ones too
+	Control           control.Config // its Connection is empty for Embedded
+	ControlConnection string         // the connection's name, or Embedded
+	NATSServer        NATSServer
+
+	all        []sinks.Config // disabled ones too
+	connection *sinks.NATSOptions
+	natsServer rawNATSServer
 }
 
 // Load reads, merges and checks. An error is an Errors when the configuration
@@ -37,7 +44,7 @@ func Load(in Input) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	b := &builder{layers: l, filters: map[string]*flow.Filter{}}
+	b := &builder{layers: l, filters: map[string]*flow.Filter{}, client: in.Client}
 	cfg := b.build(in.File == "")
 	if errs := b.errors(); len(errs) > 0 {
 		return nil, errs
@@ -51,6 +58,7 @@ type builder struct {
 	*layers
 	faults  option.Faults
 	filters map[string]*flow.Filter // by canonical form: equal filters are one
+	client  bool                    // no sink is needed
 }
 
 func (b *builder) build(standalone bool) *Config {
@@ -68,7 +76,10 @@ func (b *builder) build(standalone bool) *Config {
 	if standalone && !has(values, "sinks") {
 		r.Sinks = map[string]map[string]any{"stdout": {"type": "stdout"}}
 	}
+	cfg.natsServer, cfg.NATSServer = r.NATSServer, b.natsServer(&r.NATSServer)
 	b.sinks(cfg, r)
+	b.control(cfg, &r)
+	b.apart(cfg)
 	return cfg
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/source"
 	"github.com/ctferry/ctferry/source/flow"
@@ -17,6 +18,8 @@ type raw struct {
 	Connections map[string]map[string]any `koanf:"connections"`
 	Source      rawSource                 `koanf:"source"`
 	Sinks       map[string]map[string]any `koanf:"sinks"`
+	Control     rawControl                `koanf:"control"`
+	NATSServer  rawNATSServer             `koanf:"nats_server"`
 }
 
 type rawSource struct {
@@ -50,7 +53,10 @@ type sinkKeys struct {
 
 // rawDefaults are what a key means that is not set.
 func rawDefaults(node string) raw {
-	return raw{Node: node, Source: rawOf(source.Default())}
+	return raw{
+		Node: node, Source: rawOf(source.Default()),
+		Control: rawControl{Config: control.DefaultConfig()}, NATSServer: natsServerDefaults(),
+	}
 }
 
 func rawOf(c source.Config) rawSource {

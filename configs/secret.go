@@ -23,8 +23,13 @@ type revealer interface{ Reveal() string }
 // secretsIn lists the secrets that are set somewhere in a struct.
 func secretsIn(v reflect.Value, path string) (found []secret) {
 	v = reflect.Indirect(v)
+	if v.Kind() == reflect.Slice {
+		for i := range v.Len() {
+			found = append(found, secretsIn(v.Index(i), fmt.Sprintf("%s[%d]", path, i))...)
+		}
+	}
 	if v.Kind() != reflect.Struct {
-		return nil
+		return found
 	}
 	fields := map[string]reflect.Value{}
 	addFields(fields, v)

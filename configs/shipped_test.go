@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source"
@@ -117,6 +119,11 @@ func TestReferenceIsWhole(t *testing.T) {
 			t.Errorf("%s is missing", path)
 		}
 	}
+	for key := range keysOf(reflect.TypeFor[rawLeafnode]()) { // of which there is none at the default
+		if !regexp.MustCompile(`\n  leafnodes: .*[ \[{]` + key + `[,;} ]`).Match(text) {
+			t.Errorf("nats_server.leafnodes[].%s is missing", key)
+		}
+	}
 	all := d.root.(map[string]any)["sinks"].(map[string]any)
 	named := map[string]bool{} // keys of any sink
 	kinds := map[string]string{}
@@ -149,6 +156,14 @@ func TestReferenceIsTheDefaults(t *testing.T) {
 	cfg := shipped(t, "reference.yaml")
 	if !reflect.DeepEqual(cfg.Source, source.Default()) || cfg.Meta != nil || cfg.Node != "edge-1" {
 		t.Errorf("%+v", cfg)
+	}
+	want := control.DefaultConfig()
+	want.Connection.URLs, want.Connection.ConnectTimeout = []string{"nats://127.0.0.1:4222"}, 5*time.Second
+	if !reflect.DeepEqual(cfg.Control, want) || cfg.ControlConnection != "hub" {
+		t.Errorf("control:\n%+v\nwant\n%+v", cfg.Control, want)
+	}
+	if !reflect.DeepEqual(cfg.natsServer, natsServerDefaults()) {
+		t.Errorf("nats_server: %+v", cfg.natsServer)
 	}
 	for _, got := range cfg.Sinks {
 		want, err := sinks.NewConfig(got.Name, got.Type)

@@ -66,9 +66,9 @@ func TestSingleFaults(t *testing.T) {
 environment CTFERRY_SINKS__OUT__TIPE: sinks.out.tipe: unknown key; did you mean type?
 --set source.evnts: source.evnts: unknown key; did you mean events?
 --set sinks.out.rotate.keep: sinks.out.rotate: unknown key for type stdout: it belongs to type file`},
-		{"order", []string{"CTFERRY_Z=1", "CTFERRY_A=1"}, []string{"z=1", "b=1"}, `environment CTFERRY_A: a: unknown key; known here: connections, meta, node, sinks, source
---set z: z: unknown key; known here: connections, meta, node, sinks, source
---set b: b: unknown key; known here: connections, meta, node, sinks, source`},
+		{"order", []string{"CTFERRY_Z=1", "CTFERRY_A=1"}, []string{"z=1", "b=1"}, `environment CTFERRY_A: a: unknown key; known here: connections, control, meta, nats_server, node, sinks, source
+--set z: z: unknown key; known here: connections, control, meta, nats_server, node, sinks, source
+--set b: b: unknown key; known here: connections, control, meta, nats_server, node, sinks, source`},
 		{"types", []string{"CTFERRY_SOURCE__EVENTS=new,destroy", "CTFERRY_SOURCE__RELIABLE=maybe"}, []string{"sinks.out.flush.count=many", "source.buffer={size: fast}", "source.dump.interval="}, `environment CTFERRY_SOURCE__EVENTS: source.events: expected a list such as [a, b], not the text "new,destroy"
 environment CTFERRY_SOURCE__RELIABLE: source.reliable: expected true or false, not the text "maybe"
 --set sinks.out.flush.count: sinks.out.flush.count: expected a whole number, not the text "many"

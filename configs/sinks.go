@@ -30,12 +30,12 @@ func (b *builder) sinks(cfg *Config, r raw) {
 		}
 	}
 	switch {
+	case b.client:
 	case len(r.Sinks) == 0 && len(b.errs) == 0:
 		b.judge("", option.Faults{{Path: "sinks", Text: "there is none: expected at least one, such as out: {type: stdout}"}})
 	case len(cfg.Sinks) == 0 && len(cfg.all) == len(r.Sinks) && len(cfg.all) > 0:
 		b.faults.Add("sinks", "none is enabled: expected at least one")
 	}
-	b.apart(cfg)
 }
 
 // sink decodes one sink: its own keys over those of its connection.
@@ -53,6 +53,9 @@ func (b *builder) sink(name string, r raw) (sinks.Config, bool) {
 	conn, over, ok := b.connected(path, kind, values, r)
 	keys := sinkKeys{}
 	fs := decode(over, &c, c.Options, &keys)
+	if keys.Connection == Embedded && ok {
+		fs = append(fs, newOnes(fs, b.embed(path, over, &r, c.Options))...)
+	}
 	if ok { // what a missing connection would have brought cannot be missed
 		var found option.Faults
 		found.Join("", c.Validate())
@@ -93,18 +96,26 @@ func (b *builder) connected(path, kind string, values map[string]any, r raw) (na
 		return "", values, !named // decode says what is wrong with it
 	}
 	conn, ok := r.Connections[name]
+	if name == Embedded {
+		return "", values, b.fits(path, name, "nats", kind)
+	}
 	if !ok || isAnchor(name) {
 		b.faults.Add(path+".connection", fmt.Sprintf("%s is no connection%s", quote(name), hint(name, slices.Collect(maps.Keys(r.Connections)))))
 		return "", values, false
 	}
 	t, ok := textOf(conn["type"])
-	if ok && t != kind {
-		b.faults.Add(path+".connection", fmt.Sprintf("connection %s is of type %s and the sink of type %s: expected the same", name, t, kind))
-	}
-	if !ok || t != kind {
+	if !ok || !b.fits(path, name, t, kind) {
 		return "", values, false
 	}
 	return name, overlay(conn, values), true
+}
+
+// fits reports whether a connection of type t may serve a sink of type kind.
+func (b *builder) fits(path, name, t, kind string) bool {
+	if t != kind {
+		b.faults.Add(path+".connection", fmt.Sprintf("connection %s is of type %s and the sink of type %s: expected the same", name, t, kind))
+	}
+	return t == kind
 }
 
 // overlay merges two mappings, deeply; upper wins.
@@ -126,6 +137,10 @@ func (b *builder) connection(name string, values map[string]any) {
 	path := "connections." + name
 	if !regexp.MustCompile(`^[a-z][a-z0-9_]*$`).MatchString(name) {
 		b.faults.Add(path, fmt.Sprintf("%s is no name for a connection: expected a-z, then a-z, 0-9 and _", quote(name)))
+	}
+	if name == Embedded {
+		b.faults.Add(path, "is the name of the server inside this process (section nats_server): choose another")
+		return
 	}
 	kind, ok := b.kind(path, values)
 	if !ok {

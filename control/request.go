@@ -44,7 +44,8 @@ type Key struct {
 
 // Entry is what create makes: of table conntrack an event with its tuples and
 // values, of table expect the expectation in Event.Extra.Expect. In JSON it is
-// a record (schema ctferry.v1), so that a listed row may be sent back.
+// a record (schema ctferry.v1), so that a listed row may be sent back; where it
+// is translated, the translation is asked for again.
 type Entry struct {
 	Event          *flow.Event
 	SrcNAT, DstNAT *flow.NATRange // nil is none
@@ -59,6 +60,12 @@ type Change struct {
 
 	TCPState *uint8 // enum tcp_conntrack
 
+	// The kernel wants all of what SCTP and DCCP have told at once; what is not
+	// told here is told as the entry has it.
+	SCTPState           *uint8  // enum sctp_conntrack
+	OrigVTag, ReplyVTag *uint32 // of SCTP
+	DCCPState, DCCPRole *uint8  // enum ct_dccp_states, ct_dccp_roles
+
 	LabelAdd, LabelDel *[16]byte // bits; LabelDel before LabelAdd
 }
 
@@ -71,9 +78,11 @@ type Result struct {
 	Failed   uint64    // entries that could not be
 	Failures []Failure // the first of them, at most MaxFailures
 
-	DryRun      bool // nothing was touched
-	Truncated   bool // there are more rows than Limit
-	Interrupted bool // the table changed under the dump: rows may be missing or doubled
+	Spared      uint64 // entries that the node protects and that were left alone
+	Repeated    bool   // the write was carried out before: this is the answer that it had, without rows
+	DryRun      bool   // nothing was touched
+	Truncated   bool   // there are more rows than Limit
+	Interrupted bool   // the table changed under the dump: rows may be missing or doubled
 
 	Fill *flow.TableFill // count without a filter: the kernel's own figures
 	CPUs []flow.CPUStats // stats

@@ -18,12 +18,19 @@ type Caller interface {
 type Tables interface {
 	Dump(ctx context.Context, table flow.Table, o flow.DumpOptions, fn func(*flow.Batch) error) (uint64, error)
 	Get(ctx context.Context, k flow.Key, b *flow.Batch) error
+	GetZero(ctx context.Context, k flow.Key, b *flow.Batch) error
 	GetExpect(ctx context.Context, k flow.ExpectKey, b *flow.Batch) error
 	Apply(ctx context.Context, changes []flow.Change) []error
 	Flush(ctx context.Context, o flow.FlushOptions) error
 	FlushExpect(ctx context.Context, helper string) error
 	Stats(ctx context.Context) (flow.TableFill, error)
 	CPUStats(ctx context.Context, table flow.Table) ([]flow.CPUStats, error)
+}
+
+// Session is a connection to the tables of one namespace, closed after the request.
+type Session interface {
+	Tables
+	Close() error
 }
 
 // Tap gives live events of one namespace.

@@ -1,5 +1,11 @@
 package control
 
+import (
+	"slices"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
 // Verb is what a request asks to be done.
 type Verb string
 
@@ -41,3 +47,36 @@ const (
 	TableDying       Table = "dying"
 	TableUnconfirmed Table = "unconfirmed"
 )
+
+// AllTables are all of them, in the order of the constants.
+func AllTables() []Table {
+	return []Table{TableConntrack, TableExpect, TableDying, TableUnconfirmed}
+}
+
+// ParseVerb finds a verb by its word.
+func ParseVerb(s string) (Verb, bool) { return Verb(s), slices.Contains(Verbs(), Verb(s)) }
+
+// ParseTable finds a table by its word.
+func ParseTable(s string) (Table, bool) { return Table(s), slices.Contains(AllTables(), Table(s)) }
+
+// Flow is the kernel's table of which this is a part.
+func (t Table) Flow() flow.Table {
+	if t == TableExpect {
+		return flow.TableExpect
+	}
+	return flow.TableConntrack
+}
+
+func verbList() string  { return wordList(Verbs()) }
+func tableList() string { return wordList(AllTables()) }
+
+func wordList[T ~string](words []T) string {
+	out := ""
+	for i, w := range words {
+		if i > 0 {
+			out += ", "
+		}
+		out += string(w)
+	}
+	return "one of " + out
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ctferry/ctferry/source/flow"
 )
@@ -13,9 +14,15 @@ import (
 // jsonDecoder reads what jsonEncoder writes, with blanks and members that it
 // does not know wherever JSON allows them.
 type jsonDecoder struct {
-	draft draft
-	dec   *json.Decoder
+	draft  draft
+	dec    *json.Decoder
+	strict bool
 }
+
+// NewStrictJSONDecoder makes a decoder for what people write: it refuses by
+// name what the other passes over, which is a member or a word that is not
+// known, and a member that comes twice.
+func NewStrictJSONDecoder() Decoder { return &jsonDecoder{strict: true} }
 
 // Decode implements Decoder.
 func (j *jsonDecoder) Decode(b *flow.Batch, record []byte) error {
@@ -52,6 +59,7 @@ func (j *jsonDecoder) token() (json.Token, error) {
 
 // object reads the members of an object, its brace being read.
 func (j *jsonDecoder) object(members []member) error {
+	var seen []string // of few members, when strict
 	for {
 		key, err := j.token()
 		if err != nil {
@@ -62,10 +70,18 @@ func (j *jsonDecoder) object(members []member) error {
 			return nil // the closing brace
 		}
 		m := byName(members, name)
-		if m == nil {
+		switch {
+		case m == nil && j.strict:
+			err = errors.New("no such field")
+		case m == nil:
 			err = j.skip()
-		} else {
+		case j.strict && slices.Contains(seen, name):
+			err = errors.New("comes twice")
+		default:
 			err = j.member(m)
+		}
+		if j.strict {
+			seen = append(seen, name)
 		}
 		if err != nil {
 			return within(name, err)
@@ -153,6 +169,9 @@ func (j *jsonDecoder) value(m *member, t json.Token) error {
 		}
 	default:
 		return fmt.Errorf("is null, want %s", m.kind.want())
+	}
+	if err == errSkip && j.strict {
+		return fmt.Errorf("is %.40q, a word that is not known", t)
 	}
 	if err == errSkip {
 		return nil

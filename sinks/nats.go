@@ -48,6 +48,15 @@ type NATSOptions struct {
 
 	JetStream NATSJetStream `koanf:"jetstream"`
 
+	// Schema is the header ctferry-schema of messages; empty is that of records.
+	// No key of the configuration sets it.
+	Schema string `koanf:"-"`
+
+	// Embedded says that the server is in this process, so that no URL is needed;
+	// whoever makes the sink sets InProcess then. No key of the configuration
+	// sets it.
+	Embedded bool `koanf:"-"`
+
 	// InProcess connects to a server in this process instead of the URLs
 	// (natsconn.Server.InProcess). No key of the configuration sets it.
 	InProcess nats.Option `koanf:"-"`

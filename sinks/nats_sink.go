@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -49,7 +50,7 @@ func (o *NATSOptions) New(env Env) (Sink, error) {
 		return nil, fmt.Errorf("subject: %w", err)
 	}
 	n := &NATS{o: *o, env: env, subject: subject, plan: newNATSPlan(subject, env.Group), id: newNATSID(env)}
-	n.header = nats.Header{natsContentType: {groupContentType(env.Format, env.Group)}, headerSchema: {encode.Schema}}
+	n.header = nats.Header{natsContentType: {groupContentType(env.Format, env.Group)}, headerSchema: {cmp.Or(o.Schema, encode.Schema)}}
 	for name, value := range o.Headers {
 		n.header[name] = []string{value}
 	}

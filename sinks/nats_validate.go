@@ -43,7 +43,7 @@ func (o *NATSOptions) Validate() error {
 // names of our keys.
 func (o *NATSOptions) validateConnection(fs *option.Faults) {
 	conf := o.connection(Env{})
-	if o.InProcess != nil {
+	if o.InProcess != nil || o.Embedded {
 		conf.URLs = []string{"nats://in-process"} // not used
 	}
 	natsFieldFaults(fs, conf.Validate())

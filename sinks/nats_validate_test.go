@@ -123,3 +123,16 @@ func TestNATSHeaderLen(t *testing.T) {
 		t.Errorf("%d, more than %d", got, long.maxLen())
 	}
 }
+
+// A server in this process needs no URL, and no other server is named instead.
+func TestNATSEmbeddedNeedsNoURL(t *testing.T) {
+	o := NewNATSOptions().(*NATSOptions)
+	o.Embedded = true
+	if err := o.Validate(); err != nil {
+		t.Error(err)
+	}
+	o.Subject = ""
+	if err := o.Validate(); err == nil || !strings.HasPrefix(err.Error(), "subject: ") {
+		t.Error(err)
+	}
+}

@@ -21,6 +21,17 @@ func TestNamespacesComeAndGo(t *testing.T) {
 	s := start(t, own, cfg, out)
 	other := named(t, prefix+"a")
 	eventually(t, "the namespace's socket", func() bool { return len(s.Books()) == 2 })
+	if names := s.Namespaces(); len(names) != 1 || names[0] != prefix+"a" {
+		t.Errorf("namespaces %v", names)
+	}
+	first, ok := s.Origin("")
+	second, ok2 := s.Origin(prefix + "a")
+	if !ok || !ok2 || first.NetNS != "" || second.NetNS != prefix+"a" || first.Cookie == second.Cookie || first.Run != second.Run {
+		t.Errorf("origins %+v and %+v", first, second)
+	}
+	if agent := s.Agent("request"); agent.Reason != "request" || len(agent.Sockets) != 2 || len(agent.Tables) != 2 || agent.Uptime <= 0 {
+		t.Errorf("agent %+v", agent)
+	}
 	for _, ns := range []*testnet.Namespace{own, other} {
 		if _, err := (testnet.Churn{NS: ns, Entries: 50}).Run(t.Context()); err != nil {
 			t.Fatal(err)
@@ -44,6 +55,9 @@ func TestNamespacesComeAndGo(t *testing.T) {
 		defer s.mu.Unlock()
 		return len(s.sockets) == 1 && len(s.retired) == 1
 	})
+	if _, ok := s.Origin(prefix + "a"); ok || len(s.Namespaces()) != 0 {
+		t.Error("a namespace that is gone has an origin")
+	}
 	if b := s.Books()[1]; b.NetNS != prefix+"a" || b.Received != 100 || !b.Balanced() {
 		t.Errorf("account of the namespace that is gone: %+v", b)
 	}

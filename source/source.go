@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,6 +61,17 @@ func New(cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger
 	return newIn(namespace{}, cfg, id, events, out, log)
 }
 
+// NewIn is New with a network namespace of /run/netns in the place of the
+// service's own, by its name there; a name with a slash is a file's path. Where
+// it cannot be read, Run ends. "" is New.
+func NewIn(netns string, cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
+	own := namespace{name: netns, path: netns}
+	if netns != "" && !strings.Contains(netns, "/") {
+		own.path = filepath.Join(netnsDir, netns)
+	}
+	return newIn(own, cfg, id, events, out, log)
+}
+
 // newIn is New with another namespace in the place of the service's own.
 func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
 	s := &Source{
@@ -98,7 +111,7 @@ func (s *Source) Run(ctx context.Context) error {
 // fail ends the run if the service's own socket is broken; another namespace's
 // is closed, and opened again by the next scan.
 func (s *Source) fail(sock *socket, err error, failed chan<- error) {
-	if sock.ns.name != "" {
+	if !s.isOwn(sock) {
 		s.log.Error("cannot read network namespace", "netns", sock.ns.name, "err", err)
 		s.mu.Lock()
 		sock.stop()
@@ -109,6 +122,12 @@ func (s *Source) fail(sock *socket, err error, failed chan<- error) {
 	case failed <- err:
 	default:
 	}
+}
+
+func (s *Source) isOwn(sock *socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sockets[0] == sock
 }
 
 // tick does what time brings: status records, and namespaces that come and go.

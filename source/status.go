@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,45 @@ func (s *Source) Status(reason string) {
 	e.Origin = s.sockets[0].origin
 	s.stamp(s.notes, time.Now().UnixNano())
 	s.out.Take(s.notes)
+}
+
+// Agent gives what a status record would tell now, without a sink's books.
+func (s *Source) Agent(reason string) flow.Agent {
+	agent := s.agent(reason)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	agent.Sockets = s.books()
+	agent.LastSeq = s.seq
+	return *agent
+}
+
+// Origin gives what the records of a namespace say of where they were read, by
+// its configured name, "" for the service's own; false if it is not being read.
+// It is the caller's.
+func (s *Source) Origin(netns string) (flow.Origin, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, sock := range s.sockets {
+		if i == 0 && netns == "" || i > 0 && !sock.stopped && sock.ns.name == netns && netns != "" {
+			return *sock.origin, true
+		}
+	}
+	return flow.Origin{}, false
+}
+
+// Namespaces are the names of the namespaces that are read beside the service's
+// own, sorted.
+func (s *Source) Namespaces() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, sock := range s.sockets[1:] {
+		if !sock.stopped {
+			names = append(names, sock.ns.name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // agent gathers what can be gathered without holding up the readers.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -60,6 +61,12 @@ func report(c *cobra.Command, cfg *configs.Config) error {
 			order += ", best effort (core NATS acknowledges nothing)"
 		}
 		fmt.Fprintf(out, "sink %s: %s, %s, %v, %s\n", k.Name, k.Type, k.Encoding, k.Types().Names(), order)
+	}
+	if n := &cfg.NATSServer; n.Enabled {
+		fmt.Fprintf(out, "nats_server: on %s, store %s, keys in %s\n", cmp.Or(n.Server.Listen, "no address"), n.Server.StoreDir, n.Credentials.Dir)
+	}
+	if k := &cfg.Control; k.Enabled {
+		fmt.Fprintf(out, "control: site %s over %s, allows %v\n", k.Site, cfg.ControlConnection, k.Allow)
 	}
 	_, err := fmt.Fprintf(out, "%v: ok, node %s, %d sinks\n", cfg.Files[0], cfg.Node, len(cfg.Sinks))
 	return err

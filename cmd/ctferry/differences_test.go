@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ctferry/ctferry/cmd/ctferry/conntrack"
+	"github.com/ctferry/ctferry/cmd/ctferry/frontend"
 	"github.com/ctferry/ctferry/encode"
 )
 
@@ -26,6 +27,10 @@ func TestDifferencesDocument(t *testing.T) {
 	b.WriteString(differencesHead)
 	b.WriteString("\n## The command line\n\n| example | conntrack 1.4.7 | ctferry | why | name |\n|---|---|---|---|---|\n")
 	for _, d := range conntrack.Differences() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", cell(d.Example), cell(d.Tool), cell(d.Ours), cell(d.Why), d.ID)
+	}
+	b.WriteString("\n## What is done\n\n| example | conntrack 1.4.7 | ctferry | why | name |\n|---|---|---|---|---|\n")
+	for _, d := range frontend.Differences() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", cell(d.Example), cell(d.Tool), cell(d.Ours), cell(d.Why), d.ID)
 	}
 	b.WriteString("\n## What is printed\n\n| output | conntrack 1.4.7 | ctferry | why | name |\n|---|---|---|---|---|\n")

@@ -29,9 +29,13 @@ func allowed() map[string][]string {
 		"sinks/spool":         {},
 		"sinks":               {"encode", "source/flow", "sinks/spool", "internal/natsconn", "internal/option"},
 		"control":             {"encode", "source/flow", "internal/natsconn", "internal/option"},
-		"configs":             {"source", "sinks", "control", "source/flow", "internal/option"},
+		"configs":             {"source", "sinks", "control", "source/flow", "internal/natsconn", "internal/option"},
 
 		"cmd/ctferry/conntrack": {"source/flow"},
+		"cmd/ctferry/embedded":  {"configs", "control", "internal/natsconn"},
+		"cmd/ctferry/connect":   {"cmd/ctferry/embedded", "configs", "control", "internal/natsconn", "internal/option"},
+		"cmd/ctferry/frontend":  {"cmd/ctferry/conntrack", "control", "encode", "source/flow"},
+		"cmd/ctferry/tap":       {"control", "source", "source/flow", "internal/option"},
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ctferry/ctferry/cmd/ctferry/frontend"
 )
 
 // Exit codes, as conntrack(8) has them.
@@ -17,6 +19,7 @@ const (
 	exitOK    = 0
 	exitError = 1 // it was tried and failed
 	exitUsage = 2 // it was not tried: the command line or the configuration is wrong
+	exitNoOne = 3 // some node did not answer; conntrack(8) has no such thing
 )
 
 // usageError is a fault in what the user wrote.
@@ -25,7 +28,16 @@ type usageError struct{ err error }
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
+// noAnswer says which nodes did not answer.
+type noAnswer struct{ err error }
+
+func (e noAnswer) Error() string { return e.err.Error() }
+func (e noAnswer) Unwrap() error { return e.err }
+
 func main() {
+	if asConntrack(os.Args) {
+		os.Exit(conntrackLine(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	}
 	os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -42,8 +54,12 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	fmt.Fprintln(errOut, "ctferry:", err)
 	var usage usageError
-	if errors.As(err, &usage) {
+	var silent noAnswer
+	switch {
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &silent):
+		return exitNoOne
 	}
 	return exitError
 }
@@ -57,12 +73,14 @@ Try it, without root and without a configuration:
 
 Then:
   ctferry run                        this host's events as JSON lines (needs CAP_NET_ADMIN)
+  ctferry -L                         conntrack(8): list, delete, create, update, watch… (ctferry help conntrack)
   ctferry check ctferry.yaml         what is wrong with a configuration, before it runs
-  ctferry run -c ctferry.yaml        the service`
+  ctferry run -c ctferry.yaml        the service
+  ctferry nodes                      which nodes answer over NATS, and how they are`
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use: "ctferry", Long: rootHelp, SilenceErrors: true, SilenceUsage: true,
+		Use: "ctferry", Long: rootHelp, Version: version, SilenceErrors: true, SilenceUsage: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("%q is no command: see ctferry --help", args[0])}
@@ -74,7 +92,8 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newCheck(), newDemo(), newDecode(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newNodes(), newDemo(), newDecode(), newVersion())
+	root.AddCommand(&cobra.Command{Use: "conntrack", Short: "The options of conntrack(8), which need no subcommand", Long: frontend.Usage("ctferry")})
 	return root
 }
 

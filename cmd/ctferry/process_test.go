@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,7 +37,12 @@ func binary(tb testing.TB) string {
 }
 
 var buildOnce = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // one build a test run
-	path := filepath.Join(os.TempDir(), fmt.Sprintf("ctferry-test-%d", os.Getuid()), "ctferry")
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	// One place a working copy: two that are tested at once must not build over one another.
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("ctferry-test-%d-%x", os.Getuid(), crc32.ChecksumIEEE([]byte(folder))), "ctferry")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -42,10 +42,50 @@ func needsRestart(was, is *configs.Config) error {
 	if !reflect.DeepEqual(was.Source, is.Source) {
 		keys = append(keys, "source")
 	}
+	keys = append(keys, controlNeedsRestart(was, is)...)
 	if len(keys) == 0 {
 		return nil
 	}
 	return errors.New("a change of " + strings.Join(keys, ", ") + " needs a restart")
+}
+
+// controlNeedsRestart names what differs of control and of the server inside
+// the process, which know control's subjects. Without them nothing does.
+func controlNeedsRestart(was, is *configs.Config) (keys []string) {
+	differ := func(key string, a, b any) {
+		if !reflect.DeepEqual(a, b) {
+			keys = append(keys, key)
+		}
+	}
+	differ("nats_server", was.NATSServer, is.NATSServer)
+	differ("control.enabled", was.Control.Enabled, is.Control.Enabled)
+	if was.Control.Enabled && is.Control.Enabled {
+		differ("control.connection", []any{was.ControlConnection, was.Control.Connection}, []any{is.ControlConnection, is.Control.Connection})
+		differ("control.audit", was.Control.Audit, is.Control.Audit)
+	}
+	if was.Control.Enabled && is.Control.Enabled || was.NATSServer.Enabled && is.NATSServer.Enabled {
+		differ("control.prefix", was.Control.Prefix, is.Control.Prefix)
+		differ("control.site", was.Control.Site, is.Control.Site)
+	}
+	return keys
+}
+
+// reloadControl prepares what changed of control; the function that it gives
+// puts it in force.
+func (s *service) reloadControl(is *configs.Config) (apply func(), err error) {
+	if s.server != nil {
+		if err := s.server.Reload(); err != nil { // the certificate may be another
+			return nil, err
+		}
+	}
+	if s.control == nil || reflect.DeepEqual(s.cfg.Control, is.Control) {
+		return func() {}, nil
+	}
+	r, err := s.control.newRules(is.Control)
+	if err != nil {
+		return nil, err
+	}
+	return func() { s.control.swap(r) }, nil
 }
 
 // apply replaces the workers whose sink differs.
@@ -56,9 +96,14 @@ func (s *service) apply(cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
+	rules, err := s.reloadControl(cfg)
+	if err != nil {
+		return err
+	}
 	if err := s.source.Wants(wanted(cfg.Sinks)); err != nil {
 		return err
 	}
+	rules()
 	var outlets []*sinks.Outlet
 	for _, c := range cfg.Sinks {
 		outlets = append(outlets, workers[c.Name].outlet)
@@ -99,7 +144,7 @@ func (s *service) build(all []sinks.Config) (workers map[string]*worker, fresh [
 }
 
 func same(w *worker, c sinks.Config) bool {
-	return reflect.DeepEqual(w.outlet.Config(), c) && w.files == fingerprint(c)
+	return reflect.DeepEqual(w.cfg, c) && w.files == fingerprint(c)
 }
 
 // fingerprint covers the content of every file that a sink's keys name (those

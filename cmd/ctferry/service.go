@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ctferry/ctferry/cmd/ctferry/embedded"
 	"github.com/ctferry/ctferry/configs"
 	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source"
@@ -26,6 +27,10 @@ type service struct {
 	source *source.Source
 	notify *notifier // the service manager; nil: none
 
+	server  *embedded.Server // nil without nats_server
+	control *controller      // nil without control
+	audit   *worker          // sends what control audits
+
 	mu       sync.Mutex // guards what a reload changes
 	workers  map[string]*worker
 	retiring []*worker        // replaced by a reload, still draining
@@ -35,6 +40,7 @@ type service struct {
 
 // worker is an outlet that runs.
 type worker struct {
+	cfg    sinks.Config // as configured
 	outlet *sinks.Outlet
 	files  string // fingerprint of the files that the sink's keys name
 	cancel context.CancelFunc
@@ -48,6 +54,9 @@ func newService(cfg *configs.Config, log *slog.Logger) (*service, error) {
 		return nil, err
 	}
 	s := &service{cfg: cfg, id: id, log: log, workers: map[string]*worker{}, failed: make(chan error, 1)}
+	if s.server, err = newServer(cfg, log); err != nil {
+		return nil, err
+	}
 	var outlets []*sinks.Outlet
 	for _, c := range cfg.Sinks {
 		w, err := s.newWorker(c)
@@ -58,16 +67,35 @@ func newService(cfg *configs.Config, log *slog.Logger) (*service, error) {
 		outlets = append(outlets, w.outlet)
 	}
 	s.fanout = sinks.NewFanout(outlets...)
-	s.source, err = source.New(cfg.Source, id, wanted(cfg.Sinks), s.fanout, log)
-	return s, err
+	if s.source, err = source.New(cfg.Source, id, wanted(cfg.Sinks), s.fanout, log); err != nil {
+		return nil, err
+	}
+	return s, s.addControl(cfg)
+}
+
+// addControl makes what serves requests, and what sends their audit.
+func (s *service) addControl(cfg *configs.Config) error {
+	if !cfg.Control.Enabled {
+		return nil
+	}
+	c, err := auditConfig(cfg)
+	if err != nil {
+		return err
+	}
+	if s.audit, err = s.newWorker(c); err != nil {
+		return err
+	}
+	feed := &auditFeed{outlet: s.audit.outlet, origin: &flow.Origin{Node: s.id.Node, Meta: s.id.Meta, BootID: s.id.BootID, Run: s.id.Run}}
+	s.control, err = s.newController(cfg, feed)
+	return err
 }
 
 func (s *service) newWorker(c sinks.Config) (*worker, error) {
-	o, err := sinks.NewOutlet(c, s.id.Node, s.id.Run, s.log)
+	o, err := sinks.NewOutlet(s.joined(c), s.id.Node, s.id.Run, s.log)
 	if err != nil {
 		return nil, err
 	}
-	return &worker{outlet: o, files: fingerprint(c), done: make(chan struct{})}, nil
+	return &worker{cfg: c, outlet: o, files: fingerprint(c), done: make(chan struct{})}, nil
 }
 
 // wanted is what the sinks together ask for.
@@ -84,11 +112,17 @@ func wanted(all []sinks.Config) flow.Types {
 func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*configs.Config, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if s.server != nil {
+		if err := s.server.Start(ctx); err != nil {
+			return err
+		}
+		defer s.server.Shutdown() // after every sink has drained
+	}
 	for _, w := range s.workers {
 		s.start(w, nil)
 	}
 	s.log.Info("started", "version", version, "node", s.id.Node, "sinks", len(s.workers))
-	read := make(chan error, 1)
+	read, served := make(chan error, 1), s.serve(ctx)
 	go func() { read <- s.source.Run(ctx) }()
 	told := make(chan struct{})
 	go func() { defer close(told); s.pulse().run(ctx) }()
@@ -104,6 +138,8 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 			running = false
 		case err = <-read:
 			read, running = nil, false
+		case err = <-served:
+			served, running = nil, false
 		}
 	}
 	s.manager(s.notify.stopping(s.patience()))
@@ -112,12 +148,38 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	if read != nil {
 		err = errors.Join(err, <-read)
 	}
+	if served != nil {
+		err = errors.Join(err, <-served)
+	}
+	s.closeAudit()
 	s.stopWorkers()
 	s.logBooks()
 	if errors.Is(err, sinks.ErrReaderGone) {
 		return nil // whoever read us has seen enough
 	}
 	return err
+}
+
+// serve runs control, if there is any; what it gives is sent how it ended, which
+// it does before ctx only if the configuration is wrong.
+func (s *service) serve(ctx context.Context) <-chan error {
+	if s.control == nil {
+		return nil
+	}
+	s.start(s.audit, nil)
+	served := make(chan error, 1)
+	go func() { served <- s.control.run(ctx) }()
+	return served
+}
+
+// closeAudit writes what the audit still has to say.
+func (s *service) closeAudit() {
+	if s.control == nil {
+		return
+	}
+	if err := s.control.auditor.Close(); err != nil {
+		s.log.Error("audit not closed", "err", err)
+	}
 }
 
 // start runs a worker once the one that it replaces has ended, so that a key's
@@ -152,6 +214,9 @@ func (s *service) stopWorkers() {
 	s.mu.Lock()
 	all := append(slices.Collect(maps.Values(s.workers)), s.retiring...)
 	s.mu.Unlock()
+	if s.audit != nil {
+		all = append(all, s.audit)
+	}
 	for _, w := range all {
 		w.cancel()
 	}
@@ -195,6 +260,9 @@ func (s *service) books() flow.Books {
 	}
 	for _, c := range s.cfg.Sinks {
 		b.Sinks = addSinkBooks(b.Sinks, s.workers[c.Name].outlet.Books())
+	}
+	if s.audit != nil {
+		b.Sinks = addSinkBooks(b.Sinks, s.audit.outlet.Books())
 	}
 	return b
 }

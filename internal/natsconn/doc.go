@@ -1,8 +1,10 @@
 // Package natsconn connects this process to NATS: Dial opens a client
 // connection from a validated Config, and Server runs a real nats-server inside
-// the process. It is for whatever speaks NATS (a sink, the control service, the
-// command line) and must never know what travels on the subjects: no events, no
-// encodings, no subject layout.
+// the process. Credentials keep the keys of that server's users as files, and
+// ClientContext reads and writes what the nats tool knows of a server. It is
+// for whatever speaks NATS (a sink, the control service, the command line) and
+// must never know what travels on the subjects: no events, no encodings, no
+// subject layout.
 //
 // Who retries: Dial tries every URL once and fails fast with one error that
 // names each server and its reason, because the callers have retry loops of

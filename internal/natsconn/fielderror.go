@@ -3,6 +3,7 @@ package natsconn
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ctferry/ctferry/internal/option"
 )
@@ -30,6 +31,25 @@ func (e *FieldError) Error() string {
 
 // Unwrap returns the cause.
 func (e *FieldError) Unwrap() error { return e.Err }
+
+// Faults turns an error of this package into the configuration's own, a fault
+// for each FieldError in it.
+func Faults(err error) (fs option.Faults) {
+	var field *FieldError
+	many, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+	case ok:
+		for _, e := range many.Unwrap() {
+			fs = append(fs, Faults(e)...)
+		}
+	case errors.As(err, &field):
+		fs.Add(field.Field, strings.TrimPrefix(field.Error(), field.Field+": "))
+	default:
+		fs.Add("", err.Error())
+	}
+	return fs
+}
 
 // problems collects FieldErrors, so that one run names all of them.
 type problems struct{ errs []error }

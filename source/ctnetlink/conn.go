@@ -39,6 +39,17 @@ func Dial(c DialConfig) (*Conn, error) {
 	return &Conn{ns: ns, sock: sock}, nil
 }
 
+// Cookie is what [Listener.Cookie] is, for rows that are to have the flow ids
+// of events.
+func (c *Conn) Cookie() (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sock == nil {
+		return 0, os.ErrClosed
+	}
+	return readCookie(c.sock.recv.descriptor())
+}
+
 // Close gives the socket back; requests and dumps that come later fail. It
 // waits for the request under way.
 func (c *Conn) Close() error {

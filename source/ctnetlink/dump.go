@@ -13,16 +13,11 @@ import (
 // dumpSlots is the size of the batches in which a dump is handed on.
 const dumpSlots = 256
 
-// ErrInterrupted is told when the kernel said that the table changed under a
-// dump (NLM_F_DUMP_INTR): rows may be missing or doubled. The dump went on to
-// its end.
-var ErrInterrupted = errors.New("the table changed while it was dumped")
-
 // Dump reads a table and calls fn with batches of its rows (TypeDump) as they
 // come; the table is never held in memory. A batch is fn's until fn returns.
 // Count is the number of rows handed to fn, also with an error. A dump is no
 // snapshot: what changes under it may be missing or there twice, mostly
-// without an ErrInterrupted. ctx ends it between reads.
+// without a [flow.ErrInterrupted]. ctx ends it between reads.
 //
 // A zeroing dump that ends with an error has set some counters to zero.
 func (c *Conn) Dump(ctx context.Context, table flow.Table, o flow.DumpOptions, fn func(*flow.Batch) error) (count uint64, err error) {
@@ -115,7 +110,7 @@ func (d *dump) flush() error {
 
 func (d *dump) end(q *request, err error) error {
 	if err == nil && d.interrupted {
-		err = q.fail(ErrInterrupted)
+		err = q.fail(flow.ErrInterrupted)
 	}
 	return errors.Join(err, d.flush())
 }

@@ -169,7 +169,7 @@ func TestDumpIsFlat(t *testing.T) {
 func TestDumpEnd(t *testing.T) {
 	q := &request{op: "dump", subject: "conntrack"}
 	d := dump{batch: flow.NewBatch(1), interrupted: true}
-	if err := d.end(q, nil); !errors.Is(err, ErrInterrupted) {
+	if err := d.end(q, nil); !errors.Is(err, flow.ErrInterrupted) {
 		t.Errorf("interrupted: %v", err)
 	}
 	done := message{kind: unix.NLMSG_DONE, body: make([]byte, 4)}

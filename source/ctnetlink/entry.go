@@ -53,10 +53,21 @@ func (k *entryKey) request(op string, operation uint16) (*request, error) {
 	return q, nil
 }
 
+// GetZero is Get, and sets the entry's counters to zero as it reads them. The
+// kernel does not compare ids here either: an entry that came into the tuple's
+// place meanwhile has lost its counters when the error says so.
+func (c *Conn) GetZero(ctx context.Context, k flow.Key, b *flow.Batch) error {
+	return c.getBy(ctx, k, msgCtGetCtrZero, b)
+}
+
 // Get reads one entry into the next slot of b (TypeDump), which must have one.
 // The error is unix.ENOENT when there is no such entry.
 func (c *Conn) Get(ctx context.Context, k flow.Key, b *flow.Batch) error {
-	q, err := (*entryKey)(&k).request("get", msgCtGet)
+	return c.getBy(ctx, k, msgCtGet, b)
+}
+
+func (c *Conn) getBy(ctx context.Context, k flow.Key, operation uint16, b *flow.Batch) error {
+	q, err := (*entryKey)(&k).request("get", operation)
 	if err != nil {
 		return err
 	}

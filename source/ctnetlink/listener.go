@@ -66,9 +66,9 @@ func Listen(c Config) (*Listener, error) {
 }
 
 func newListener(s socket, limit int) (*Listener, error) {
-	cookie, err := unix.GetsockoptUint64(s.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err != nil && !errors.Is(err, unix.ENOPROTOOPT) { // Linux 5.14 and later have it
-		return nil, &Error{Op: "read", Subject: "SO_NETNS_COOKIE", Err: err}
+	cookie, err := readCookie(s.fd)
+	if err != nil {
+		return nil, err
 	}
 	wake, err := newWaker()
 	if err != nil {
@@ -78,6 +78,15 @@ func newListener(s socket, limit int) (*Listener, error) {
 		recv: newMmsg(s.fd, eventSlots, eventSlotSize), wake: wake,
 		limit: limit, portID: s.portID, cookie: cookie,
 	}, nil
+}
+
+// readCookie is 0 on kernels that have none; Linux 5.14 and later have it.
+func readCookie(fd int) (uint64, error) {
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil && !errors.Is(err, unix.ENOPROTOOPT) {
+		return 0, &Error{Op: "read", Subject: "SO_NETNS_COOKIE", Err: err}
+	}
+	return cookie, nil
 }
 
 // Read fills b with the events that are waiting and never waits for one. It

@@ -1,5 +1,12 @@
 package flow
 
+import "errors"
+
+// ErrInterrupted is told when the kernel said that the table changed under a
+// dump (NLM_F_DUMP_INTR): rows may be missing or doubled. The dump went on to
+// its end.
+var ErrInterrupted = errors.New("the table changed while it was dumped")
+
 // DumpOptions narrows a dump or gives it an effect. The kernel's filters are
 // help, not proof: a kernel that predates one ignores it silently, so whoever
 // filters looks at the rows again. There is none for addresses, because the

@@ -72,7 +72,8 @@ const (
 	FieldMaskDst            // mask_dst
 	FieldMaskSrcPort        // mask_port_src
 	FieldMaskDstPort        // mask_port_dst
-	FieldLabel              // label: bit number or name
+	FieldLabel              // label: bit number or name, one of them
+	FieldLabels             // labels: all of them
 	FieldNetNS              // netns: configured name, "" for the service's own
 	FieldHelper             // helper
 	FieldSecCtx             // secctx

@@ -11,8 +11,9 @@ const (
 	kindMark                   // numbers, ranges, value/mask
 	kindStatus                 // words, all of which must hold
 	kindState                  // words of several protocols
-	kindAddr                   // addresses, prefixes, ranges
+	kindAddr                   // addresses, prefixes, ranges, address/mask
 	kindLabel                  // bit numbers and names
+	kindLabels                 // the same, all of which must hold
 	kindText                   // exact strings
 )
 
@@ -114,6 +115,7 @@ var fields = [fieldCount]fieldInfo{
 	FieldMaskSrcPort:  port("mask_port_src", "", sideMask, HasSrcPort, exp),
 	FieldMaskDstPort:  port("mask_port_dst", "", sideMask, HasDstPort, exp),
 	FieldLabel:        {name: "label", kind: kindLabel, max: maxLabel, table: ct},
+	FieldLabels:       {name: "labels", kind: kindLabels, max: maxLabel, table: ct},
 	FieldNetNS:        {name: "netns", kind: kindText},
 	FieldHelper:       {name: "helper", kind: kindText},
 	FieldSecCtx:       {name: "secctx", kind: kindText, table: ct},

@@ -31,11 +31,11 @@ var refPool = map[string]l{
 	"orig_src": refAddresses, "orig_dst": refAddresses, "reply_src": refAddresses, "reply_dst": refAddresses,
 	"tuple_src": refAddresses, "tuple_dst": refAddresses, "mask_src": refAddresses, "mask_dst": refAddresses, "addr": refAddresses,
 	"src_nat": {true, false}, "dst_nat": {true, false}, "any_nat": {true, false}, "nat": {"snat", "dnat", "both", "any", "none"},
-	"label": {0, 1, 127, "2-5"}, "netns": {"", "a", "b"}, "helper": {"ftp", "sip"}, "secctx": {"x", "y"},
+	"label": {0, 1, 127, "2-5"}, "labels": {0, 1, 127}, "netns": {"", "a", "b"}, "helper": {"ftp", "sip"}, "secctx": {"x", "y"},
 }
 
 var refAddresses = l{"10.0.0.1", "10.0.0.2", "10.0.0.0/30", "10.0.0.2-10.0.0.9", "0.0.0.0/0", "192.0.2.0/24",
-	"::1", "2001:db8::/64", "2001:db8::1-2001:db8::2", "::ffff:10.0.0.1", "a00:1::"}
+	"::1", "2001:db8::/64", "2001:db8::1-2001:db8::2", "::ffff:10.0.0.1", "a00:1::", "0.0.0.1/0.0.0.255", "10.0.0.0/255.0.255.254", "2001:db8::1/ffff:ffff::ffff", "::1/::ffff"}
 
 var eventAddresses = []string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "192.0.2.1", "::1", "2001:db8::1", "2001:db8::3", "::ffff:10.0.0.1", "a00:1::"}
 

@@ -45,7 +45,7 @@ func refTerm(t m, e *Event) bool {
 				all = false
 			}
 		}
-		if name == "status" && !all || !any {
+		if (name == "status" || name == "labels") && !all || !any {
 			return false
 		}
 	}
@@ -78,6 +78,18 @@ func refValue(name string, want any, e *Event) bool {
 }
 
 func refAddr(want string, got netip.Addr) bool {
+	if a, mask, ok := strings.Cut(want, "/"); ok && strings.ContainsAny(mask, ".:") {
+		value, bits := netip.MustParseAddr(a), netip.MustParseAddr(mask)
+		if value.Is4() != got.Is4() {
+			return false
+		}
+		for i, b := range bits.AsSlice() {
+			if got.AsSlice()[i]&b != value.AsSlice()[i] {
+				return false
+			}
+		}
+		return true
+	}
 	if p, err := netip.ParsePrefix(want); err == nil {
 		return p.Contains(got)
 	}
@@ -244,7 +256,7 @@ func refGot(name string, e *Event) []any {
 		return all
 	case "src_nat", "dst_nat", "any_nat", "nat":
 		return refNAT(orig, reply, name)
-	case "label":
+	case "label", "labels":
 		var all []any
 		for n := range 128 {
 			if e.Has&HasLabels != 0 && e.Labels[n/8]>>(n%8)&1 == 1 {

@@ -7,13 +7,51 @@ import (
 	"strings"
 )
 
-// addAddr reads an address, a prefix or a range of addresses.
+// addAddr reads an address, a prefix, a range of addresses or address/mask.
 func (p *Predicate) addAddr(s string) string {
+	if a, mask, found := strings.Cut(s, "/"); found && strings.ContainsAny(mask, ".:") {
+		return p.addMasked(s, a, mask)
+	}
 	r, problem := parseAddrRange(s)
 	if problem == "" {
 		p.Addrs = append(p.Addrs, r)
 	}
 	return problem
+}
+
+// addMasked reads an address under a mask. A mask that is a prefix's makes one.
+func (p *Predicate) addMasked(s, address, mask string) string {
+	a, ok1 := parseAddr(address)
+	b, ok2 := parseAddr(mask)
+	switch {
+	case !ok1 || !ok2:
+		return wantAddr(s)
+	case a.Is4() != b.Is4():
+		return fmt.Sprintf("%s mixes IPv4 and IPv6", s)
+	}
+	var m AddrMask
+	m.Value, m.Family = AddrFrom(a)
+	m.Mask, _ = AddrFrom(b)
+	bits, ended, prefix := 0, false, true
+	for i := range 8 * m.Family.AddrLen() {
+		one := m.Mask[i/8]>>(7-i%8)&1 != 0
+		prefix = prefix && !(one && ended)
+		if ended = ended || !one; !ended {
+			bits++
+		}
+	}
+	for i := range m.Value {
+		if m.Value[i]&^m.Mask[i] != 0 {
+			return fmt.Sprintf("%s has address bits outside its mask and would never match", s)
+		}
+	}
+	if prefix {
+		r, _ := addrRangeOf(netip.PrefixFrom(a, bits))
+		p.Addrs = append(p.Addrs, r)
+		return ""
+	}
+	p.Within = append(p.Within, m)
+	return ""
 }
 
 func parseAddrRange(s string) (AddrRange, string) {

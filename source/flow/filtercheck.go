@@ -66,6 +66,9 @@ func (c *reach) narrowFamilies(p *Predicate) string {
 	for i := range p.Addrs {
 		families |= 1 << p.Addrs[i].Family
 	}
+	for i := range p.Within {
+		families |= 1 << p.Within[i].Family
+	}
 	if c.families&families == 0 {
 		return "mismatched address family: the rest of the term leaves no record with such an address"
 	}

@@ -21,10 +21,11 @@ type FilterParser struct {
 // one include term; nil and an empty map pass everything. A term is a map of
 // field names to values, an AND; a value is a scalar or a list of scalars, an
 // OR. Scalars are numbers (also "0x1f"), ranges ("1000-2000"), addresses,
-// prefixes, address ranges ("10.0.0.1-10.0.0.9"), words in any case, and for
-// mark "value/mask", which holds if mark & mask == value. A status list is an
-// AND, as with conntrack -u: every word must hold; UNREPLIED is SEEN_REPLY not
-// set, UNSET none of the manual's words.
+// prefixes, address ranges ("10.0.0.1-10.0.0.9"), addresses under a mask that
+// need be no prefix ("10.0.0.1/255.0.0.255"), words in any case, and for mark
+// "value/mask", which holds if mark & mask == value. A status list and a labels
+// list are an AND, as with conntrack -u and -l: every word must hold; UNREPLIED
+// is SEEN_REPLY not set, UNSET none of the manual's words.
 //
 // No field needs another: sport without proto matches every protocol that has
 // ports, and only those. What can never match is refused: a field that none of

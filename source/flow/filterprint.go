@@ -105,6 +105,9 @@ func (p *Predicate) items() (out []string) {
 	for i := range p.Addrs {
 		out = append(out, strconv.Quote(p.Addrs[i].String()))
 	}
+	for i := range p.Within {
+		out = append(out, strconv.Quote(p.Within[i].String()))
+	}
 	return append(out, quoted(p.Texts)...)
 }
 
@@ -147,6 +150,11 @@ func (r *AddrRange) String() string {
 		return p.String()
 	}
 	return r.Lo.In(r.Family).String() + "-" + r.Hi.In(r.Family).String()
+}
+
+// String gives address/mask.
+func (m *AddrMask) String() string {
+	return m.Value.In(m.Family).String() + "/" + m.Mask.In(m.Family).String()
 }
 
 func natWordsOf(rs []Range) (names []string) {

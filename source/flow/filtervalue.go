@@ -64,7 +64,7 @@ func (r *filterReader) parseValue(p *Predicate, info *fieldInfo, s string) (prob
 		return p.addState(s)
 	case kindMark:
 		return p.addMark(info, s)
-	case kindLabel:
+	case kindLabel, kindLabels:
 		if r.Label != nil {
 			if bit, ok := r.Label(s); ok && bit <= maxLabel {
 				p.Ranges = append(p.Ranges, Range{uint32(bit), uint32(bit)})
@@ -185,6 +185,8 @@ func scalar(v any) (string, bool) {
 func (p *Predicate) canonical() {
 	p.Ranges = joinRanges(p.Ranges)
 	p.Addrs = joinAddrs(p.Addrs)
+	slices.SortFunc(p.Within, func(a, b AddrMask) int { return strings.Compare(a.String(), b.String()) })
+	p.Within = slices.Compact(p.Within)
 	slices.Sort(p.Texts)
 	p.Texts = slices.Compact(p.Texts)
 	slices.SortFunc(p.Masks, func(a, b Masked) int {

@@ -189,8 +189,8 @@ func (i *fieldInfo) want() string {
 	case kindStatus:
 		return oneOf + " or value/mask such as 0x4/0xc"
 	case kindAddr:
-		return "an address, a prefix such as 10.0.0.0/8 or 2001:db8::/32, or a range such as 10.0.0.1-10.0.0.9"
-	case kindLabel:
+		return "an address, a prefix such as 10.0.0.0/8 or 2001:db8::/32, a range such as 10.0.0.1-10.0.0.9, or address/mask such as 10.0.0.1/255.0.0.255"
+	case kindLabel, kindLabels:
 		return fmt.Sprintf("a label's name or its bit number, from 0 to %d", i.max)
 	case kindText:
 		return "a text (quote it if it looks like a number)"

@@ -13,6 +13,7 @@ type Predicate struct {
 	Ranges []Range     // numbers; words as their numbers, true as 1; sorted, disjoint, not adjacent
 	Masks  []Masked    // mark and status
 	Addrs  []AddrRange // sorted, disjoint, not adjacent; IPv4 before IPv6
+	Within []AddrMask  // addresses under masks that are no prefix
 	States States      // state
 	Texts  []string    // netns, helper, secctx; sorted
 }
@@ -27,6 +28,12 @@ type Masked struct{ Value, Mask uint32 }
 type AddrRange struct {
 	Family Family
 	Lo, Hi Addr
+}
+
+// AddrMask is the addresses of a family of which the bits of Mask are Value's.
+type AddrMask struct {
+	Family      Family
+	Value, Mask Addr
 }
 
 // States is a set of protocol states: bit n stands for state number n of
@@ -49,6 +56,19 @@ func (r *AddrRange) Has(a *Addr, f Family) bool {
 		return r.lo4() <= n && n <= r.hi4()
 	}
 	return !a.less(&r.Lo) && !r.Hi.less(a)
+}
+
+// Has reports whether the address, of family f, matches.
+func (m *AddrMask) Has(a *Addr, f Family) bool {
+	if f != m.Family {
+		return false
+	}
+	for i := range f.AddrLen() {
+		if a[i]&m.Mask[i] != m.Value[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Prefix gives the range as a prefix, if it is exactly one: that is what the

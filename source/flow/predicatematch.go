@@ -18,9 +18,9 @@ func (p *Predicate) Match(e *Event) bool {
 		case FieldDstPort:
 			return e.Any(HasOrig) && e.Orig.hasPort(HasDstPort) && inRanges(p.Ranges, uint32(e.Orig.DstPort))
 		case FieldOrigSrc:
-			return e.Any(HasOrig) && e.Orig.Got(HasSrc) && inAddrs(p.Addrs, &e.Orig.Src, e.Orig.Family)
+			return e.Any(HasOrig) && e.Orig.Got(HasSrc) && p.hasAddr(&e.Orig.Src, e.Orig.Family)
 		case FieldAddr:
-			if len(p.Addrs) <= linear && e.four4() {
+			if len(p.Addrs) <= linear && len(p.Within) == 0 && e.four4() {
 				return e.anyAddr4(p.Addrs)
 			}
 		case FieldZone:
@@ -48,7 +48,7 @@ func (p *Predicate) match(e *Event) bool {
 			return p.matchAddr(e)
 		}
 		t := e.side(info.side)
-		return t != nil && t.addrIn(info.bits, p.Addrs)
+		return t != nil && p.inTuple(t, info.bits)
 	}
 	return p.matchRare(e, info.kind)
 }
@@ -63,6 +63,8 @@ func (p *Predicate) matchRare(e *Event, k kind) bool {
 		return p.States.match(e)
 	case kindLabel:
 		return e.Any(HasLabels) && anyLabel(p.Ranges, &e.Labels)
+	case kindLabels:
+		return e.Any(HasLabels) && allLabels(p.Ranges, &e.Labels)
 	case kindText:
 		s, ok := e.text(p.Field)
 		return ok && slices.Contains(p.Texts, s)
@@ -107,10 +109,23 @@ func (e *Event) expect() *Expectation {
 	return &e.Extra.Expect
 }
 
-// addrIn looks for the addresses that bits name in rs.
-func (t *Tuple) addrIn(bits TupleHas, rs []AddrRange) bool {
+// inTuple tries the tuple's addresses that bits name.
+func (p *Predicate) inTuple(t *Tuple, bits TupleHas) bool {
 	got := t.Has & bits
-	return got&HasSrc != 0 && inAddrs(rs, &t.Src, t.Family) || got&HasDst != 0 && inAddrs(rs, &t.Dst, t.Family)
+	return got&HasSrc != 0 && p.hasAddr(&t.Src, t.Family) || got&HasDst != 0 && p.hasAddr(&t.Dst, t.Family)
+}
+
+// hasAddr reports whether one of the values matches the address.
+func (p *Predicate) hasAddr(a *Addr, f Family) bool {
+	if inAddrs(p.Addrs, a, f) {
+		return true
+	}
+	for i := range p.Within {
+		if p.Within[i].Has(a, f) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasPort reports whether the tuple has that port, and not a key in its place.
@@ -119,7 +134,7 @@ func (t *Tuple) hasPort(bit TupleHas) bool { return t.Got(bit) && !t.HasKeys() }
 // matchAddr tries every address of the event; an expectation's mask is none.
 func (p *Predicate) matchAddr(e *Event) bool {
 	for _, s := range [...]side{sideOrig, sideReply, sideTuple} {
-		if t := e.side(s); t != nil && t.addrIn(HasAddrs, p.Addrs) {
+		if t := e.side(s); t != nil && p.inTuple(t, HasAddrs) {
 			return true
 		}
 	}
@@ -189,6 +204,17 @@ func (s *States) match(e *Event) bool {
 		return s.DCCP>>e.DCCP.State&1 != 0
 	}
 	return false
+}
+
+func allLabels(rs []Range, labels *[16]byte) bool {
+	for _, r := range rs {
+		for n := r.Lo; n <= min(r.Hi, maxLabel); n++ {
+			if labels[n/8]>>(n%8)&1 == 0 {
+				return false
+			}
+		}
+	}
+	return len(rs) > 0
 }
 
 func anyLabel(rs []Range, labels *[16]byte) bool {
