@@ -20,19 +20,19 @@ import (
 
 func TestMain(m *testing.M) {
 	code := testnet.Main(m)
-	if dir, err := built(); err == nil {
-		os.RemoveAll(dir)
-	}
+	os.RemoveAll(builtDir())
 	os.Exit(code)
+}
+
+// builtDir is where this test run keeps its packages.
+func builtDir() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("ctferry-packages-%d", os.Getpid()))
 }
 
 // built makes the packages of this machine's architecture once, in two
 // versions, and gives their folder.
 var built = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // one build a test run
-	dir, err := os.MkdirTemp("", "ctferry-packages-")
-	if err != nil {
-		return "", err
-	}
+	dir := builtDir()
 	for _, version := range []string{"v1.0.0", "v1.1.0"} {
 		if err := build("../..", dir, version, "RELEASE=0", runtime.GOARCH); err != nil {
 			return dir, err
