@@ -81,7 +81,7 @@ func TestBigTableEntries(t *testing.T) {
 	x.Origin = func(string) *flow.Origin { return o }
 	runNode(t, b.Dial(t), o, x).serving(t)
 	seen := map[uint64]bool{}
-	res, err := newClient(t, b.Dial(t)).Node("edge-1").Call(within(t), listAll(), func(b *flow.Batch) error {
+	res, err := newClient(t, b.Dial(t), patiently).Node("edge-1").Call(within(t), listAll(), func(b *flow.Batch) error {
 		for i := range b.Events() {
 			seen[b.Events()[i].FlowID] = true
 		}
@@ -163,7 +163,7 @@ func TestRole(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	case "caller", "stopper":
 		begun, before, rows := time.Now(), resetPeak(t), 0
-		_, err := newClient(t, nc, func(o *ClientOptions) { o.Silence = patience }).Node("edge-1").Call(within(t), listAll(), func(b *flow.Batch) error {
+		_, err := newClient(t, nc, patiently).Node("edge-1").Call(within(t), listAll(), func(b *flow.Batch) error {
 			if rows += b.Len(); name == "stopper" && rows > bigTable/2 {
 				fmt.Println("stopped reading")
 				return unix.Kill(os.Getpid(), unix.SIGSTOP)

@@ -113,12 +113,16 @@ func parseNumber(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
+func allLabels() (all [16]byte) {
+	for i := range all {
+		all[i] = 0xff
+	}
+	return all
+}
+
 func (d *changeDraft) readLabelDel(path string, raw json.RawMessage) error {
 	if string(raw) == `"all"` {
-		var all [16]byte
-		for i := range all {
-			all[i] = 0xff
-		}
+		all := allLabels()
 		d.LabelDel = &all
 		return nil
 	}
@@ -171,7 +175,11 @@ func appendChange(b []byte, c *Change) []byte {
 	writeState(&w, "dccp_state", c.DCCPState, flow.DCCPStateName)
 	writeState(&w, "role", c.DCCPRole, flow.DCCPRoleName)
 	writeLabels(&w, "label_add", c.LabelAdd)
-	writeLabels(&w, "label_del", c.LabelDel)
+	if c.LabelDel != nil && *c.LabelDel == allLabels() {
+		w.text("label_del", "all")
+	} else {
+		writeLabels(&w, "label_del", c.LabelDel)
+	}
 	return append(b, w.end()...)
 }
 

@@ -23,6 +23,9 @@ func manyKeys(n int) []Key {
 	return keys
 }
 
+// patiently waits for a node that is busy reading a large request.
+func patiently(o *ClientOptions) { o.Silence = patience }
+
 // TestManyKeys: a write with more keys than a message holds comes in parts that
 // are joined again, with the failures at their places.
 func TestManyKeys(t *testing.T) {
@@ -47,7 +50,7 @@ func TestManyKeys(t *testing.T) {
 		return res, nil
 	})).serving(t)
 	q := &Request{ID: "w", Verb: VerbDelete, Table: TableConntrack, Keys: manyKeys(6000)}
-	res, err := newClient(t, b.Dial(t)).Node("edge-1").Call(within(t), q, nil)
+	res, err := newClient(t, b.Dial(t), patiently).Node("edge-1").Call(within(t), q, nil)
 	parts := len(ids)
 	if err != nil || parts < 2 || res.Count != uint64(6000-parts) || res.Failed != uint64(parts) || len(res.Failures) != parts || res.Request != "w" || res.Node != "edge-1" {
 		t.Fatalf("%d parts: %+v, %v", parts, res, err)
@@ -58,7 +61,7 @@ func TestManyKeys(t *testing.T) {
 	// Up to the first that fails.
 	n = 0
 	q.Keys = manyKeys(16000)
-	res, err = newClient(t, b.Dial(t)).Node("edge-1").Call(within(t), q, nil)
+	res, err = newClient(t, b.Dial(t), patiently).Node("edge-1").Call(within(t), q, nil)
 	if err == nil || n <= 12000 || n >= 16000 || int(res.Count+res.Failed) != n {
 		t.Errorf("%d keys went out: %+v, %v", n, res, err)
 	}

@@ -217,28 +217,42 @@ func natPort(n *flow.NATRange, path string, raw json.RawMessage) error {
 	return nil
 }
 
-// appendEntry writes what decodeEntry reads.
-func appendEntry(b []byte, enc encode.Encoder, n *Entry) []byte {
-	e := *n.Event
+// named gives an event the type and table that every record has.
+func named(e flow.Event) *flow.Event {
 	if e.Type == flow.TypeUnspecified {
 		e.Type = flow.TypeNew
 	}
 	if e.Table == flow.TableUnspecified {
 		e.Table = flow.TableConntrack
 	}
-	start := len(b)
-	b = enc.Append(b, &e)
-	if n.SrcNAT == nil && n.DstNAT == nil {
-		return b
+	return &e
+}
+
+// appendEntry writes what decodeEntry reads.
+func appendEntry(b []byte, enc encode.Encoder, n *Entry) []byte {
+	w := objectWriter{}
+	record, err := members("", enc.Append(nil, named(*n.Event)))
+	if err != nil {
+		return append(b, "null"...) // the encoder wrote no JSON: the reader refuses it
 	}
-	w := objectWriter{b: slices.Clip(b[start : len(b)-1])}
+	for _, m := range record {
+		if !slices.Contains(identity(), m.name) {
+			w.raw(m.name, m.raw)
+		}
+	}
 	if n.SrcNAT != nil {
 		w.raw("src_nat", appendNAT(n.SrcNAT))
 	}
 	if n.DstNAT != nil {
 		w.raw("dst_nat", appendNAT(n.DstNAT))
 	}
-	return append(b[:start], w.end()...)
+	return append(b, w.end()...)
+}
+
+// identity are the members of a record that say who read it and when, which
+// means nothing of an entry that is to be made.
+func identity() []string {
+	return []string{"schema", "event_type", "table", "time", "time_source", "received", "node", "boot_id", "run", "seq"}
 }
 
 func appendNAT(n *flow.NATRange) []byte {

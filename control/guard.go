@@ -125,12 +125,8 @@ func (g *Guard) admit(ctx context.Context, q *Request) error {
 	if err := g.fresh(q); err != nil {
 		return err
 	}
-	if of := (q.Verb == VerbDelete || q.Verb == VerbUpdate) && len(q.Keys) == 0; of && matchesAll(q.Filter) {
-		text := "would touch every entry, at least of a family; expected a filter that selects some, or keys"
-		if q.Verb == VerbDelete {
-			text = "would delete every entry, at least of a family; the verb for that is flush"
-		}
-		return &Error{Code: CodeForbidden, Field: "filter", Message: text}
+	if q.Verb == VerbDelete && len(q.Keys) == 0 && matchesAll(q.Filter) {
+		return &Error{Code: CodeForbidden, Field: "filter", Message: "would delete every entry, at least of a family; the verb for that is flush"}
 	}
 	return nil
 }

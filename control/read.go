@@ -85,6 +85,7 @@ func (c *call) zeroOne(ctx context.Context, e *flow.Event, b *flow.Batch) error 
 	err := c.t.GetZero(ctx, flow.KeyOf(e), b)
 	switch {
 	case err == nil:
+		b.Events()[b.Len()-1].Use = e.Use // of the dump: to read one entry holds one reference more
 		c.res.Count++
 	case ended(err):
 		return err

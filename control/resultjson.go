@@ -71,7 +71,7 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 	for _, f := range r.Failures[:min(len(r.Failures), MaxFailures)] {
 		j := failureJSON{Index: f.Index, Err: f.Err}
 		if f.Event != nil {
-			j.Entry = appendEntry(nil, enc, &Entry{Event: f.Event})
+			j.Entry = enc.Append(nil, named(*f.Event))
 		}
 		out.Failures = append(out.Failures, j)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds each wait of a test.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // callFunc is a Caller of a test's own.
 type callFunc func(ctx context.Context, q *Request, rows func(*flow.Batch) error) (*Result, error)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +43,38 @@ func TestRowsJoinEvents(t *testing.T) {
 	o := events.end(t)
 	if err := json.Unmarshal([]byte(o.stdout), &event); err != nil || event.FlowID == "" || event.FlowID != row.FlowID {
 		t.Errorf("row %+v, event %+v: %v", row, event, err)
+	}
+}
+
+// TestSaveAndLoad saves a table, loads it into an empty one, and loads it once
+// more: -A takes what exists for done, however much that is.
+func TestSaveAndLoad(t *testing.T) {
+	ns := loadedNamespace(t)
+	if _, err := (testnet.Churn{NS: ns, Entries: 700, Keep: true, Mark: 7, Zone: 9}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run := func(stdin string, words ...string) outcome {
+		t.Helper()
+		o := tool(binary(t), "ctferry")(t, ns, &parityLine{argv: words, stdin: stdin}, false)
+		if o.code != 0 {
+			t.Fatalf("%q: %+v", words, o)
+		}
+		return o
+	}
+	saved := run("", "-L", "-o", "save").stdout
+	list := func() []string { // without what runs
+		rows, _ := normalLines(run("", "-L", "-o", "extended").stdout, false)
+		return rows
+	}
+	before := list()
+	run("", "-F")
+	for range 2 {
+		if o := run(saved, "-R", "-"); o.stderr != "" {
+			t.Errorf("%+v", o)
+		}
+		if after := list(); !slices.Equal(before, after) {
+			t.Fatalf("%d rows, then %d", len(before), len(after))
+		}
 	}
 }
 
@@ -114,5 +147,18 @@ func TestWithoutRights(t *testing.T) {
 		if cmd.ProcessState.ExitCode() != exitError || !strings.Contains(string(out), "you must be root or get CAP_NET_ADMIN") {
 			t.Errorf("%q: %v: %s", argv, err, out)
 		}
+	}
+}
+
+// TestNobodyToAsk: how NATS is to be found is part of the command line, so a
+// line that does not say it is a wrong one, as with nodes.
+func TestNobodyToAsk(t *testing.T) {
+	for _, args := range [][]string{
+		{"-L", "--node", "x", "--nats-context", "/absent.json"},
+		{"-R", "-", "--node", "x", "--nats-context", "/absent.json"},
+	} {
+		cmd := exec.CommandContext(t.Context(), binary(t), args...)
+		cmd.Stdin = strings.NewReader("-F\n")
+		runInside(t, nil, cmd).want(t, exitUsage, "/absent.json")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ctferry/ctferry/cmd/ctferry/connect"
+	"github.com/ctferry/ctferry/cmd/ctferry/conntrack"
 	"github.com/ctferry/ctferry/cmd/ctferry/frontend"
 	"github.com/ctferry/ctferry/control"
 )
@@ -16,6 +17,9 @@ import (
 // is a text alone: an error number in it would be taken for the kernel's.
 func remoteHosts(ctx context.Context, t frontend.Target) (frontend.Hosts, error) {
 	hosts, err := dialHosts(ctx, t)
+	if usage := (*conntrack.UsageError)(nil); errors.As(err, &usage) {
+		return nil, usage
+	}
 	if err != nil {
 		return nil, errors.New(err.Error())
 	}
@@ -25,7 +29,7 @@ func remoteHosts(ctx context.Context, t frontend.Target) (frontend.Hosts, error)
 func dialHosts(ctx context.Context, t frontend.Target) (frontend.Hosts, error) {
 	target, err := connect.ThisHost().Find(connect.Options{Server: t.Server, Creds: t.Creds, Context: t.Context, Config: t.Config, Site: t.Site})
 	if err != nil {
-		return nil, err
+		return nil, &conntrack.UsageError{Message: err.Error(), Code: exitUsage}
 	}
 	nc, err := target.Dial(ctx)
 	if err != nil {

@@ -86,8 +86,7 @@ func (f *Front) Run(ctx context.Context, argv []string) int {
 	}
 	hosts, err := f.Open(ctx, target)
 	if err != nil {
-		f.say("%s", why(cmd, err))
-		return exitFailed
+		return f.unopened(cmd, err)
 	}
 	r := &run{Front: f, cmd: cmd, target: target, hosts: hosts}
 	code := r.do(ctx, &steps[0])
@@ -96,6 +95,15 @@ func (f *Front) Run(ctx context.Context, argv []string) int {
 		code = exitFailed
 	}
 	return code
+}
+
+// unopened tells why nobody could be asked.
+func (f *Front) unopened(c *conntrack.Command, err error) int {
+	if usage := (*conntrack.UsageError)(nil); errors.As(err, &usage) {
+		return f.refuse(usage)
+	}
+	f.say("%s", why(c, err))
+	return exitFailed
 }
 
 // refuse tells what is wrong with a line.

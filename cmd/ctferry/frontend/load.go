@@ -31,8 +31,7 @@ func (f *Front) load(ctx context.Context, c *conntrack.Command, t Target) int {
 	}
 	hosts, err := f.Open(ctx, t)
 	if err != nil {
-		f.say("%s", why(c, err))
-		return exitFailed
+		return f.unopened(c, err)
 	}
 	code := exitOK
 	for i := range steps {

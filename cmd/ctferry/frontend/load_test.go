@@ -28,7 +28,7 @@ func TestLoadIsBatched(t *testing.T) {
 		entries += len(q.Entries)
 		verbs += string(q.Verb)[:1]
 	}
-	if entries != 10001 || verbs != "f"+strings.Repeat("c", 20)+"dc" {
+	if entries != 10001 || verbs != "f"+strings.Repeat("c", 100)+"dc" {
 		t.Errorf("%d entries in requests %s", entries, verbs)
 	}
 }

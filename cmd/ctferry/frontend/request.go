@@ -13,9 +13,9 @@ type step struct {
 	places   []string // of a file: where each of them stands
 }
 
-// maxTogether is how many entries one request makes; the server's own limit on
-// a request's size is far above what that many need.
-const maxTogether = 512
+// maxTogether is how many entries one request makes: no more than failures are
+// told of, because -A has to know of each that it is not that the entry exists.
+const maxTogether = control.MaxFailures
 
 // steps turns commands into requests, in their order. places are where they
 // stand in a file, nil if they do not.
