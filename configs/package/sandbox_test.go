@@ -117,14 +117,17 @@ func (m machine) cannotWrite() {
 }
 
 // everything is a configuration that uses what the binary has: every kind of
-// sink, compression, rotation, names to resolve, dumps.
+// sink, compression, rotation, names to resolve, dumps, the server inside, and
+// control of the table.
 const everything = `
+nats_server: {enabled: true}
+control: {enabled: true, connection: nats_server, allow: [list, get, count, stats, watch, delete], audit: {path: /var/lib/ctferry/audit.jsonl}}
 source: {dump: {at_start: true, interval: 1s}, tables: [conntrack, expect]}
 sinks:
   flows: {type: file, path: /var/log/ctferry/flows.jsonl, events: [new, destroy], rotate: {size: 1MiB, keep: 4, compress: zstd}}
   gz: {type: file, path: /var/log/ctferry/all.xml, encoding: xml, events: [new, update, destroy, dump], rotate: {size: 1MiB, keep: 4, compress: gzip}}
   kafka: {type: kafka, brokers: ["localhost:9"], topic: t, drain: 0s}
-  nats: {type: nats, urls: ["nats://localhost:9"], drain: 0s}
+  bus: {type: nats, connection: nats_server, jetstream: {stream: CT, manage: create, max_bytes: 16MiB, max_age: 1h, discard: old}}
 `
 
 // TestNoForbiddenCall runs a whole life of the service under the unit's filter,
@@ -143,6 +146,16 @@ func TestNoForbiddenCall(t *testing.T) {
 		m.churn(3000)
 		m.Run(t, "systemctl", "reload", service)
 	}
+	m.eventually("the node answers over its own server", func() bool {
+		_, code := m.Try("ctferry", "-C", "--node", "test-host")
+		return code == 0
+	})
+	m.Run(t, "ctferry", "-L", "--node", "test-host")
+	m.Run(t, "ctferry", "-S", "--node", "test-host")
+	if out, code := m.Try("ctferry", "-D", "-p", "udp", "--node", "test-host"); code != 1 || !strings.Contains(out, "0 flow entries") {
+		t.Errorf("delete: code %d: %s", code, out)
+	}
+	m.Run(t, "test", "-s", "/var/lib/ctferry/audit.jsonl")
 	m.eventually("a file is rotated and compressed", func() bool {
 		out, _ := m.Try("sh", "-c", "ls /var/log/ctferry | grep -c '[.]\\(zst\\|gz\\)$'")
 		return strings.TrimSpace(out) > "1"
