@@ -5,7 +5,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test deps fuzz bench lint clean
+.PHONY: build demo test deps fuzz bench lint package release clean
 
 build: ## a static bin/ctferry
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ctferry ./cmd/ctferry
@@ -33,6 +33,13 @@ lint: deps ## gofmt, vet, buf
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	PATH="$$PATH:$(CURDIR)/bin/node_modules/.bin"; cd encode/schemas && buf lint
+
+package: ## dist/: .deb and .rpm of this machine's architecture
+	configs/package/build dist $(VERSION) $(shell $(GO) env GOARCH)
+
+release: ## dist/: .deb, .rpm and archive for amd64 and arm64, bills of materials, checksums
+	rm -rf dist
+	RELEASE=1 configs/package/build dist $(VERSION) amd64 arm64
 
 clean:
 	rm -rf bin dist

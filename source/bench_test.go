@@ -16,7 +16,7 @@ func (nowhere) Take(*flow.Batch) float64 { return 0 }
 
 // benchSocket is a socket without a kernel: batches are filled by hand.
 func benchSocket(track bool) *socket {
-	s := &Source{cfg: small(), out: nowhere{}, log: slog.New(slog.NewTextHandler(io.Discard, nil)), names: loadLabelNames(""),
+	s := &Source{cfg: small("socket"), out: nowhere{}, log: slog.New(slog.NewTextHandler(io.Discard, nil)), names: loadLabelNames(""),
 		procs: newProgNames(), notes: flow.NewBatch(4), budget: budget{max: 2_000_000}}
 	k := &socket{src: s, origin: &flow.Origin{Node: "n"}, batch: flow.NewBatch(batchSlots), lossy: make(chan struct{}, 1)}
 	if track {

@@ -14,7 +14,7 @@ import (
 
 // tracking is small with flows tracked, and resyncs as often as may be.
 func tracking() Config {
-	c := small()
+	c := small("socket")
 	c.Track.Enabled, c.Track.Resync = true, minInterval
 	return c
 }

@@ -67,7 +67,7 @@ func TestPauseFor(t *testing.T) {
 func TestReliableLosesNoEnd(t *testing.T) {
 	ns := tracked(t)
 	out := &keeper{}
-	cfg := small()
+	cfg := small("socket")
 	cfg.Buffer, cfg.Max, cfg.Reliable = minBuffer, minBuffer, true
 	r := start(t, ns, cfg, out)
 	eventually(t, "the first status", func() bool { return len(out.of(flow.TypeStatus)) == 1 })
@@ -114,7 +114,7 @@ func TestReliableLetsGo(t *testing.T) {
 		t.Skipf("the machine's table holds %d entries: too many to fill", full.Max)
 	}
 	out := &keeper{}
-	cfg := small()
+	cfg := small("socket")
 	cfg.Buffer, cfg.Max, cfg.Reliable = minBuffer, minBuffer, true
 	r := start(t, ns, cfg, out)
 	eventually(t, "the first status", func() bool { return len(out.of(flow.TypeStatus)) == 1 })

@@ -35,6 +35,8 @@ type socket struct {
 	quit     chan struct{} // closed when the namespace is gone or the source stops
 	stopped  bool
 
+	turned atomic.Int64 // when the loop last turned, nanoseconds after Source.begun; any goroutine may read it
+
 	// Source.mu guards these too, as the drop counter is read for a dump as well.
 	accounted time.Time // when the drop counter was read last
 	upper     bool      // the drop counter has counted retries since it was read last
@@ -79,6 +81,7 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 	if s.cfg.Track.Enabled {
 		sock.trackFlows()
 	}
+	sock.turn()
 	return sock, nil
 }
 
@@ -124,6 +127,7 @@ func (k *socket) run(ctx context.Context) error {
 	defer stop()
 	defer k.attend(ctx)()
 	for idle := 0; ; {
+		k.turn()
 		n, err := k.read()
 		if err != nil {
 			return err

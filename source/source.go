@@ -45,7 +45,7 @@ type Source struct {
 	clock *clock
 	book  *notebook   // until when was read, for the next run; nil: nowhere
 	news  chan string // reasons for a status record out of turn; room for one
-	told  bool // why there is no ring
+	told  bool        // why there is no ring
 
 	// mu serialises what is handed on, so that sequence numbers rise in the
 	// order of delivery, and guards everything below.

@@ -18,7 +18,7 @@ import (
 func TestRestartTellsTheBlindInterval(t *testing.T) {
 	ns := tracked(t)
 	dir := filepath.Join(t.TempDir(), "made", "when", "needed")
-	cfg := small()
+	cfg := small("socket")
 	cfg.StateDir = dir
 	first := start(t, ns, cfg, &keeper{})
 	if err := first.stop(); err != nil {
@@ -116,7 +116,7 @@ func TestNotebookElsewhere(t *testing.T) {
 // TestStateIsBehind: what a killed run leaves is a time at which all was read.
 func TestStateIsBehind(t *testing.T) {
 	ns := tracked(t)
-	cfg := small()
+	cfg := small("socket")
 	cfg.StateDir = t.TempDir()
 	out := &keeper{}
 	r := start(t, ns, cfg, out)
@@ -148,7 +148,7 @@ func TestStateIsBehind(t *testing.T) {
 // TestNewNamespaceIsBlindUntilItIsOpened: its gap begins when it was not there yet.
 func TestNewNamespaceIsBlindUntilItIsOpened(t *testing.T) {
 	own := tracked(t)
-	cfg := small()
+	cfg := small("socket")
 	name := "ctferry-" + time.Now().Format("150405.000000")
 	cfg.NetNS = []string{name}
 	out := &keeper{}

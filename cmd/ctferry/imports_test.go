@@ -21,6 +21,7 @@ func allowed() map[string][]string {
 		"internal/option":     {},
 		"internal/testnet":    {},
 		"internal/testbroker": {},
+		"internal/testhost":   {"internal/testnet"},
 		"source/ctnetlink":    {"source/flow"},
 		"source":              {"source/ctnetlink", "source/flow", "internal/option"},
 		"encode":              {"source/flow"},

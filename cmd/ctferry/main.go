@@ -35,6 +35,8 @@ func (e noAnswer) Error() string { return e.err.Error() }
 func (e noAnswer) Unwrap() error { return e.err }
 
 func main() {
+	// Where it fails, what needs the capability fails by its own name.
+	_ = raiseNetAdmin()
 	if asConntrack(os.Args) {
 		os.Exit(conntrackLine(os.Args, os.Stdin, os.Stdout, os.Stderr))
 	}

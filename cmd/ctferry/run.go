@@ -105,6 +105,10 @@ func runService(ctx context.Context, flags configFlags, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
+	if s.notify, err = newNotifier(os.Getenv, os.Getpid()); err != nil {
+		log.Warn("no service manager", "err", err)
+	}
+	defer s.notify.close() //nolint:errcheck // a socket of our own
 	reload := func() (*configs.Config, error) { return loadConfig(flags.input()) }
 	return s.run(ctx, hup, reload)
 }

@@ -25,6 +25,7 @@ type service struct {
 	log    *slog.Logger
 	fanout *sinks.Fanout
 	source *source.Source
+	notify *notifier // the service manager; nil: none
 
 	server  *embedded.Server // nil without nats_server
 	control *controller      // nil without control
@@ -123,11 +124,16 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	s.log.Info("started", "version", version, "node", s.id.Node, "sinks", len(s.workers))
 	read, served := make(chan error, 1), s.serve(ctx)
 	go func() { read <- s.source.Run(ctx) }()
+	told := make(chan struct{})
+	go func() { defer close(told); s.pulse().run(ctx) }()
+	s.manager(s.notify.ready())
 	var err error
 	for running := true; running; {
 		select {
 		case <-hup:
+			s.manager(s.notify.reloading())
 			s.reload(load)
+			s.manager(s.notify.ready())
 		case err = <-s.failed:
 			running = false
 		case err = <-read:
@@ -136,7 +142,9 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 			served, running = nil, false
 		}
 	}
+	s.manager(s.notify.stopping(s.patience()))
 	cancel()
+	<-told
 	if read != nil {
 		err = errors.Join(err, <-read)
 	}
