@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/nats-io/nats.go"
 
@@ -28,6 +29,9 @@ func remoteHosts(ctx context.Context, t frontend.Target) (frontend.Hosts, error)
 
 func dialHosts(ctx context.Context, t frontend.Target) (frontend.Hosts, error) {
 	target, err := connect.ThisHost().Find(connect.Options{Server: t.Server, Creds: t.Creds, Context: t.Context, Config: t.Config, Site: t.Site})
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, err // nothing is wrong with the line
+	}
 	if err != nil {
 		return nil, &conntrack.UsageError{Message: err.Error(), Code: exitUsage}
 	}

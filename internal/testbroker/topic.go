@@ -18,13 +18,7 @@ func (k *Kafka) CreateTopic(ctx context.Context, name string, partitions int, co
 	for _, key := range slices.Sorted(maps.Keys(config)) {
 		topic.ConfigEntries = append(topic.ConfigEntries, kafka.ConfigEntry{ConfigName: key, ConfigValue: config[key]})
 	}
-	err := k.admin(ctx, func(ctx context.Context, c *kafka.Client) error {
-		answer, err := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{topic}})
-		if err != nil {
-			return err
-		}
-		return answer.Errors[name]
-	})
+	err := k.admin(ctx, func(ctx context.Context, c *kafka.Client) error { return create(ctx, c, topic) })
 	if err == nil {
 		err = k.waitLeaders(ctx, name, partitions)
 	}
@@ -32,6 +26,25 @@ func (k *Kafka) CreateTopic(ctx context.Context, name string, partitions int, co
 		return fmt.Errorf("kafka: create topic %s: %w", name, err)
 	}
 	return nil
+}
+
+// create asks again while the broker is fenced: on a machine that has too much to do its heartbeats come late, and the controller
+// then knows of no broker for a moment.
+func create(ctx context.Context, c *kafka.Client, topic kafka.TopicConfig) error {
+	for {
+		answer, err := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{topic}})
+		if err == nil {
+			err = answer.Errors[topic.Topic]
+		}
+		if !errors.Is(err, kafka.BrokerNotAvailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // DeleteTopic removes a topic; the broker forgets it within milliseconds, clients later.
