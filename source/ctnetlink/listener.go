@@ -43,6 +43,8 @@ type Listener struct {
 	mu     sync.Mutex // guards closed against Stats and Grow, and groups
 	closed bool
 	groups Groups
+
+	reliable bool // as it was opened
 }
 
 // Listen opens an event socket, sets its options and joins its groups.
@@ -63,7 +65,7 @@ func Listen(c Config) (*Listener, error) {
 	if err != nil {
 		return nil, errors.Join(err, o.recv.close())
 	}
-	l.groups = c.Groups
+	l.groups, l.reliable = c.Groups, c.Reliable
 	return l, nil
 }
 

@@ -13,9 +13,13 @@ import (
 // TestSetReliable lets the kernel keep what found no room, then lets go of it: the
 // table empties though nobody reads.
 func TestSetReliable(t *testing.T) {
+	both(t, func(t *testing.T, via Receive) { letGo(t, via) })
+}
+
+func letGo(t *testing.T, via Receive) {
 	ns := testnet.New(t)
-	l := listen(t, ns, Config{Groups: ConntrackDestroy, Buffer: 64 << 10})
-	if err := l.SetReliable(true); err != nil {
+	l := listen(t, ns, Config{Groups: ConntrackDestroy, Buffer: 64 << 10, Receive: via, Reliable: true})
+	if err := errors.Join(l.SetReliable(false), l.SetReliable(true)); err != nil {
 		t.Fatal(err)
 	}
 	done := churn(t, testnet.Churn{NS: ns, Entries: 2000})
@@ -54,6 +58,15 @@ func TestSetReliable(t *testing.T) {
 	drain(t, l, func(*flow.Event) { got++ })
 	if s, err := l.Stats(); err != nil || uint64(got)+s.Drops < uint64(done.Deleted) {
 		t.Errorf("%d events read, %d dropped, of %d: %v", got, s.Drops, done.Deleted, err)
+	}
+}
+
+// TestSetReliableUnprepared: a ring that was opened without it says so.
+func TestSetReliableUnprepared(t *testing.T) {
+	needRing(t)
+	l := listen(t, testnet.New(t), Config{Groups: ConntrackDestroy, Receive: ReceiveRing})
+	if err := errors.Join(l.SetReliable(false), l.SetReliable(true)); !errors.Is(err, errUnprepared) {
+		t.Errorf("error %v", err)
 	}
 }
 
