@@ -37,6 +37,15 @@ type Config struct {
 	natsServer rawNATSServer
 }
 
+// Named is the set of the names of all sinks, disabled ones too.
+func (c *Config) Named() map[string]bool {
+	names := map[string]bool{}
+	for i := range c.all {
+		names[c.all[i].Name] = true
+	}
+	return names
+}
+
 // Load reads, merges and checks. An error is an Errors when the configuration
 // is wrong, and of another kind when it could not be read. Without a file and
 // without a sink named elsewhere, standard output is the one sink.
