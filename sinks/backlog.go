@@ -69,7 +69,7 @@ func (b *backlog) attach() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cursor, b.time = c, time.Now().UnixNano()
-	if lag := c.Lag(); lag.Frames > 0 {
+	if lag := c.Lag(); !lag.Oldest.IsZero() {
 		b.time = lag.Oldest.UnixNano()
 	}
 	b.o.woken = c.Wake()
