@@ -158,7 +158,7 @@ func TestServerInsideKeepsEverything(t *testing.T) {
 	p := startFerry(t, ns, "run", "-c", cfg)
 	p.served(t)
 	nc := inside(t, ns, dir, "admin")
-	waitFor(t, "the first status", func() bool { return stored(t, nc) == uint64(total+1) })
+	waitFor(t, "the first gap and status", func() bool { return stored(t, nc) == uint64(total+2) })
 	p.stop(t)
 }
 

@@ -82,6 +82,9 @@ func (c *Config) openQueue(ns *os.File) (opened, error) {
 }
 
 func (c *Config) openRing(ns *os.File) (opened, error) {
+	if !mayLoad() {
+		return opened{}, &Error{Op: "open", Subject: "receive ring", Err: ringNeeds(unix.EPERM)}
+	}
 	r, err := newRing(c.Buffer, c.Reliable)
 	if err != nil {
 		return opened{}, &Error{Op: "open", Subject: "receive ring", Err: ringNeeds(err)}
@@ -99,6 +102,17 @@ func (c *Config) openRing(ns *os.File) (opened, error) {
 	}
 	r.fd = s.fd
 	return opened{socket: s, recv: r, way: ReceiveRing}, nil
+}
+
+// mayLoad reports whether bpf(2) is worth a try. Where the process has not the
+// right, a filter of system calls may kill it for asking.
+func mayLoad() bool {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&head, &data[0]); err != nil {
+		return true // the kernel says it itself
+	}
+	return data[unix.CAP_BPF/32].Effective&(1<<(unix.CAP_BPF%32)) != 0 || data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 // errNoRing is the kernel's, when it has no ring buffers.

@@ -86,9 +86,15 @@ type taker struct {
 	err    error // fn's; after it nothing more is handed on
 }
 
+// private reports whether a record is the source's own affair: its status, and
+// that nobody watched before it began.
+func private(e *flow.Event) bool {
+	return e.Type == flow.TypeStatus || e.Type == flow.TypeGap && e.Gap.Scope == "restart"
+}
+
 // Take implements source.Taker.
 func (t *taker) Take(b *flow.Batch) float64 {
-	if t.err != nil || b.Len() == 1 && b.Events()[0].Type == flow.TypeStatus {
+	if t.err != nil || b.Len() == 1 && private(&b.Events()[0]) {
 		return 0
 	}
 	if t.err = t.fn(b); t.err != nil {
