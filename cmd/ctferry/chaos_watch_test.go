@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ctferry/ctferry/encode"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// memory samples a process's resident memory until it is asked for the most.
+type memory struct {
+	pid    int
+	cancel context.CancelFunc
+	most   chan int // KiB
+}
+
+func watchMemory(t *testing.T, p *process) *memory {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	m := &memory{p.cmd.Process.Pid, cancel, make(chan int, 1)}
+	go func() {
+		most := 0
+		for ctx.Err() == nil {
+			most = max(most, resident(m.pid))
+			time.Sleep(50 * time.Millisecond)
+		}
+		m.most <- most
+	}()
+	t.Cleanup(cancel)
+	return m
+}
+
+// now is what the process has resident, in MiB.
+func (m *memory) now() int { return resident(m.pid) >> 10 }
+
+// end gives the most that was seen, in MiB.
+func (m *memory) end() int {
+	m.cancel()
+	return <-m.most >> 10
+}
+
+// resident is the process's VmRSS in KiB, 0 once it has gone.
+func resident(pid int) int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, rest, ok := strings.Cut(string(text), "VmRSS:")
+	if !ok {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.Fields(rest)[0])
+	return n
+}
+
+// cpu is the processor time that a process has used. The kernel tells it in
+// hundredths of a second (USER_HZ).
+func cpu(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, err := strconv.Atoi(fields[11])
+	if err != nil {
+		t.Fatal(err)
+	}
+	system, err := strconv.Atoi(fields[12])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// trail is what a consumer read, down to what the promises speak of.
+type trail struct {
+	name    string
+	seqs    map[uint64]bool // of the events
+	last    map[uint64]uint64
+	repeats int
+	records int    // events, without repeats
+	gaps    uint64 // sum of what gaps of scope sink tell
+	lost    uint64 // sum of what gaps of scope kernel tell
+	lostMax uint64
+	ends    map[uint64]int
+	live    map[uint64]bool // by the events alone
+	dec     encode.Decoder
+	batch   *flow.Batch
+}
+
+func newTrail(name, format string) *trail {
+	return &trail{
+		name: name, seqs: map[uint64]bool{}, last: map[uint64]uint64{}, ends: map[uint64]int{}, live: map[uint64]bool{},
+		dec: encode.Formats()[format].NewDecoder(), batch: flow.NewBatch(1),
+	}
+}
+
+// read takes one record; what came before is passed over if it is a repeat, and
+// fails the test if it comes out of its flow's order.
+func (s *trail) read(t *testing.T, record []byte) {
+	t.Helper()
+	s.batch.Reset()
+	if err := s.dec.Decode(s.batch, record); err != nil {
+		t.Fatalf("%s: %v in %q", s.name, err, record)
+	}
+	e := &s.batch.Events()[0]
+	switch e.Type {
+	case flow.TypeGap:
+		s.gap(e.Gap)
+		return
+	case flow.TypeNew, flow.TypeUpdate, flow.TypeDestroy:
+	default:
+		return
+	}
+	if s.seqs[e.Seq] {
+		s.repeats++
+		return
+	}
+	s.seqs[e.Seq] = true
+	s.records++
+	if e.Seq <= s.last[e.FlowID] {
+		t.Fatalf("%s: record %d of flow %x comes after %d", s.name, e.Seq, e.FlowID, s.last[e.FlowID])
+	}
+	s.last[e.FlowID] = e.Seq
+	if e.Type == flow.TypeDestroy {
+		s.ends[e.FlowID]++
+		delete(s.live, e.FlowID)
+		return
+	}
+	s.live[e.FlowID] = true
+}
+
+func (s *trail) gap(g *flow.Gap) {
+	switch {
+	case g.Scope == "sink" && g.Lost != nil:
+		s.gaps += *g.Lost
+	case g.Scope == "kernel" && g.Lost != nil:
+		s.lost += *g.Lost
+	case g.Scope == "kernel" && g.LostMax != nil:
+		s.lostMax += *g.LostMax
+	}
+}
+
+// missing is how many of b's records s has not.
+func (s *trail) missing(b *trail) (n int) {
+	for seq := range b.seqs {
+		if !s.seqs[seq] {
+			n++
+		}
+	}
+	return n
+}
+
+// trailOfFiles reads files in their order.
+func trailOfFiles(t *testing.T, format string, paths ...string) *trail {
+	t.Helper()
+	s := newTrail("file", format)
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := encode.Records(f, encode.Formats()[format].Framing)
+		for {
+			record, err := records.Next()
+			if err != nil {
+				break // the end, or what a crash has torn
+			}
+			s.read(t, record)
+		}
+		_ = f.Close()
+	}
+	return s
+}
+
+func fileSize(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
