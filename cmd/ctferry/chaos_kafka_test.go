@@ -20,7 +20,7 @@ source:
 
 const chaosKafkaConfig = chaosSource + `
 sinks:
-  file:  {type: file, path: %[2]s/out, rotate: {size: 0}}
+  file:  {type: file, path: %[2]s/out, encoding: protobuf, rotate: {size: 0}}
   topic: {type: kafka, brokers: [%[3]s], topic: conntrack, encoding: protobuf, memory: 96MiB, retry: {max: 1s}}
 `
 
@@ -36,7 +36,7 @@ func chaosKafka(t *testing.T, f *figures) {
 	netns := filepath.Base(ns.Path())
 	p := startChaos(t, netns, writeFile(t, dir, "c.yaml", fmt.Sprintf(chaosKafkaConfig, netns, dir, kafka.Brokers()[0])))
 	down := inLong(30*time.Second, 5*time.Second)
-	l := startLoad(t, testnet.Churn{NS: ns, Rate: 8000})
+	l := startLoad(t, testnet.Churn{NS: ns, Rate: chaosRate()})
 	time.Sleep(time.Second)
 	mem := watchMemory(t, p)
 	before := mem.now()
@@ -56,7 +56,7 @@ func chaosKafka(t *testing.T, f *figures) {
 	if offered := books.socket(t, netns, "offered"); offered != made.Events() || lost != 0 {
 		t.Errorf("%d events were made, %d offered, %d lost by the kernel", made.Events(), offered, lost)
 	}
-	a, b := trailOfFiles(t, "json", filepath.Join(dir, "out")), trailOfTopic(t, kafka, "protobuf")
+	a, b := trailOfFiles(t, "protobuf", filepath.Join(dir, "out")), trailOfTopic(t, kafka, "protobuf")
 	if a.records != made.Events() || b.missing(a) != 0 || b.records != a.records || b.repeats != 0 {
 		t.Errorf("%d events: the file has %d, the topic %d, of which %d twice", made.Events(), a.records, b.records, b.repeats)
 	}

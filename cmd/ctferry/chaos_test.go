@@ -27,10 +27,12 @@ func TestChaos(t *testing.T) {
 		run  func(*testing.T, *figures)
 	}{
 		{"kafka stopped", chaosKafka},
+		{"nats stopped, refused, full", chaosNATS},
+		{"sinks that never answer", chaosFrozen},
 	} {
 		row := &figures{name: c.name}
 		rows = append(rows, row)
-		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+		t.Run(strings.NewReplacer(" ", "-", ",", "").Replace(c.name), func(t *testing.T) {
 			begin := time.Now()
 			defer func() { row.seal(t, begin) }()
 			c.run(t, row)
@@ -49,6 +51,10 @@ func inLong[T any](long, short T) T {
 	}
 	return short
 }
+
+// chaosRate is the usual load, in events a second: the short form runs beside
+// other tests, and reads everything back with the race detector on.
+func chaosRate() int { return inLong(8000, 2500) }
 
 // figures are one row of the table.
 type figures struct {
