@@ -29,6 +29,9 @@ func TestChaos(t *testing.T) {
 		{"kafka stopped", chaosKafka},
 		{"nats stopped, refused, full", chaosNATS},
 		{"sinks that never answer", chaosFrozen},
+		{"program stopped", chaosStopped},
+		{"program stopped, reliable", chaosReliable},
+		{"disk full", chaosDisk},
 	} {
 		row := &figures{name: c.name}
 		rows = append(rows, row)
@@ -112,7 +115,7 @@ func startLoad(t *testing.T, c testnet.Churn) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &load{cancel: cancel, done: make(chan struct{})}
-	c.Entries = testnet.MaxEntries
+	c.Entries = testnet.MaxEntries - c.First
 	go func() {
 		defer close(l.done)
 		for ctx.Err() == nil && l.err == nil {

@@ -89,6 +89,9 @@ type trail struct {
 	lostMax uint64
 	ends    map[uint64]int
 	live    map[uint64]bool // by the events alone
+	dumped  map[uint64]bool // by the newest whole dump
+	rows    map[uint64]bool // of the dump that is being read
+	errors  uint64          // failed attempts, by the newest status record
 	dec     encode.Decoder
 	batch   *flow.Batch
 }
@@ -96,7 +99,7 @@ type trail struct {
 func newTrail(name, format string) *trail {
 	return &trail{
 		name: name, seqs: map[uint64]bool{}, last: map[uint64]uint64{}, ends: map[uint64]int{}, live: map[uint64]bool{},
-		dec: encode.Formats()[format].NewDecoder(), batch: flow.NewBatch(1),
+		rows: map[uint64]bool{}, dec: encode.Formats()[format].NewDecoder(), batch: flow.NewBatch(1),
 	}
 }
 
@@ -112,6 +115,15 @@ func (s *trail) read(t *testing.T, record []byte) {
 	switch e.Type {
 	case flow.TypeGap:
 		s.gap(e.Gap)
+		return
+	case flow.TypeStatus:
+		s.status(e.Agent)
+		return
+	case flow.TypeDump:
+		s.rows[e.FlowID] = true
+		return
+	case flow.TypeDumpEnd:
+		s.dumped, s.rows = s.rows, map[uint64]bool{}
 		return
 	case flow.TypeNew, flow.TypeUpdate, flow.TypeDestroy:
 	default:
@@ -133,6 +145,16 @@ func (s *trail) read(t *testing.T, record []byte) {
 		return
 	}
 	s.live[e.FlowID] = true
+}
+
+func (s *trail) status(a *flow.Agent) {
+	if a.Sink == nil {
+		return
+	}
+	s.errors = 0
+	for _, e := range a.Sink.Errors {
+		s.errors += e.Count
+	}
 }
 
 func (s *trail) gap(g *flow.Gap) {
