@@ -32,6 +32,7 @@ func TestChaos(t *testing.T) {
 		{"program stopped", chaosStopped},
 		{"program stopped, reliable", chaosReliable},
 		{"disk full", chaosDisk},
+		{"strangers", chaosStrangers},
 	} {
 		row := &figures{name: c.name}
 		rows = append(rows, row)

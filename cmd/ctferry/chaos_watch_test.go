@@ -92,6 +92,7 @@ type trail struct {
 	dumped  map[uint64]bool // by the newest whole dump
 	rows    map[uint64]bool // of the dump that is being read
 	errors  uint64          // failed attempts, by the newest status record
+	foreign uint64          // messages of others, by the same
 	dec     encode.Decoder
 	batch   *flow.Batch
 }
@@ -148,6 +149,10 @@ func (s *trail) read(t *testing.T, record []byte) {
 }
 
 func (s *trail) status(a *flow.Agent) {
+	s.foreign = 0
+	for _, k := range a.Sockets {
+		s.foreign += k.Foreign
+	}
 	if a.Sink == nil {
 		return
 	}
