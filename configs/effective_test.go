@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/ctferry/ctferry/sinks"
 )
 
 // reload loads the effective configuration of cfg and says how the two differ.
@@ -52,6 +54,7 @@ connections:
   far: {type: nats, urls: [nats://a], user: u, password: hunter2}
 control: {enabled: true, connection: far, allow: [list, delete], protect: [10.0.0.0/8, "::1/128"], timeout: 90s}
 nats_server: {enabled: true, listen: ":4222", leafnodes: [{urls: [tls://b], user: u, password: hunter2, deny_exports: [a.>]}]}
+spool: {mode: always, max: 1GiB, sync: 1s}
 source: {events: [destroy, new], buffer: {size: 1MiB}, dump: {interval: 90s}, filter: {include: [{dport: [443, 80], mark: 1/0xff}], exclude: {addr: [10.0.0.0/8]}}}
 sinks:
   f: {type: file, path: /var/log/f, mode: 0600, enabled: false, rotate: {interval: 24h, size: 0}}
@@ -92,6 +95,11 @@ func choices() map[string][]any {
 			map[string]any{"enabled": true, "connection": "far", "allow": []any{"list", "flush"}, "protect": []any{"10.0.0.0/8"}},
 			map[string]any{"connection": "far", "site": "paris", "allow": []any{}, "audit": map[string]any{"path": "", "keep": 0}},
 			map[string]any{"max_timeout": "1h", "timeout": "1m30s", "watchers": 0},
+		},
+		"spool": {
+			map[string]any{"mode": "always", "dir": "/spool", "sync": "always", "compress": "none", "min_free": 0},
+			map[string]any{"sync": "none", "segment": "1MiB", "max": "4MiB", "memory": "64MiB"},
+			map[string]any{"sync": "1s500ms"},
 		},
 		"nats_server": {
 			map[string]any{"enabled": true, "listen": "[::1]:0", "jetstream": map[string]any{"sync_always": true}, "credentials": map[string]any{"dir": "/c", "group": "7"}},
@@ -196,7 +204,7 @@ func TestEffectivePrintsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, typ := range []reflect.Type{reflect.TypeFor[rawSource](), reflect.TypeOf(cfg.Sinks[0])} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[rawSource](), reflect.TypeFor[sinks.SpoolConfig](), reflect.TypeOf(cfg.Sinks[0])} {
 		for key := range keysOf(typ) {
 			if !strings.Contains(string(text), " "+key+":") {
 				t.Errorf("%s is missing", key)

@@ -23,7 +23,6 @@ func (a absent) isOff(section any) bool {
 
 func later() []absent {
 	return []absent{
-		{"spool", "mode", "off"},
 		{"admin", "listen", ""},
 	}
 }

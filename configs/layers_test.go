@@ -214,9 +214,9 @@ func TestDisabled(t *testing.T) {
 
 // One file serves this version and those that have more.
 func TestLaterSectionsOff(t *testing.T) {
-	withSink("spool: {mode: off, dir: /var/lib/x}\ncontrol: {enabled: false, site: a}\nnats_server: {enabled: false}\nadmin: {listen: ''}\n").load(t)
+	withSink("spool: {mode: off}\ncontrol: {enabled: false, site: a}\nnats_server: {enabled: false}\nadmin: {listen: ''}\n").load(t)
 	withSink("spool:\ncontrol: {}\nnats_server:\nadmin:\n").load(t)
-	given{env: []string{"CTFERRY_SPOOL__MODE=off", "CTFERRY_CONTROL__ENABLED=false"}}.load(t)
+	given{env: []string{"CTFERRY_ADMIN__LISTEN=", "CTFERRY_CONTROL__ENABLED=false"}}.load(t)
 }
 
 func TestSourceKeys(t *testing.T) {

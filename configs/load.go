@@ -24,8 +24,9 @@ type Config struct {
 	Meta     []flow.Pair // sorted by key
 	Source   source.Config
 	Sinks    []sinks.Config // those that are enabled, sorted by name
-	Files    []string       // that were read, in order
-	Warnings Errors         // what is allowed and yet unwise, each with its place
+	Spool    sinks.SpoolConfig
+	Files    []string // that were read, in order
+	Warnings Errors   // what is allowed and yet unwise, each with its place
 
 	Control           control.Config // its Connection is empty for Embedded
 	ControlConnection string         // the connection's name, or Embedded
@@ -34,6 +35,15 @@ type Config struct {
 	all        []sinks.Config // disabled ones too
 	connection *sinks.NATSOptions
 	natsServer rawNATSServer
+}
+
+// Named is the set of the names of all sinks, disabled ones too.
+func (c *Config) Named() map[string]bool {
+	names := map[string]bool{}
+	for i := range c.all {
+		names[c.all[i].Name] = true
+	}
+	return names
 }
 
 // Load reads, merges and checks. An error is an Errors when the configuration
@@ -69,10 +79,11 @@ func (b *builder) build(standalone bool) *Config {
 	}
 	r := rawDefaults(hostName())
 	b.faults = append(b.faults, decode(values, &r)...)
-	cfg := &Config{Node: r.Node, Source: r.Source.config(), Files: b.files}
+	cfg := &Config{Node: r.Node, Source: r.Source.config(), Spool: r.Spool, Files: b.files}
 	b.checkNode(r.Node)
 	cfg.Meta = b.meta(r.Meta)
 	b.judge("source", cfg.Source.Validate())
+	b.judge("spool", cfg.Spool.Validate())
 	if standalone && !has(values, "sinks") {
 		r.Sinks = map[string]map[string]any{"stdout": {"type": "stdout"}}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/internal/option"
+	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source"
 	"github.com/ctferry/ctferry/source/flow"
 )
@@ -18,6 +19,7 @@ type raw struct {
 	Connections map[string]map[string]any `koanf:"connections"`
 	Source      rawSource                 `koanf:"source"`
 	Sinks       map[string]map[string]any `koanf:"sinks"`
+	Spool       sinks.SpoolConfig         `koanf:"spool"`
 	Control     rawControl                `koanf:"control"`
 	NATSServer  rawNATSServer             `koanf:"nats_server"`
 }
@@ -76,7 +78,7 @@ type sinkKeys struct {
 // rawDefaults are what a key means that is not set.
 func rawDefaults(node string) raw {
 	return raw{
-		Node: node, Source: rawOf(source.Default()),
+		Node: node, Source: rawOf(source.Default()), Spool: sinks.NewSpoolConfig(),
 		Control: rawControl{Config: control.DefaultConfig()}, NATSServer: natsServerDefaults(),
 	}
 }

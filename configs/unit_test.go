@@ -217,11 +217,11 @@ func TestFaultsOfSeveralFiles(t *testing.T) {
 		set: []string{"ww=1"},
 	}.faults(t), `
 a.yaml:4:5: sinks.out.memory: 1B is out of range: expected 2MiB to 64GiB
-a.yaml:6:1: zz: unknown key; known here: connections, control, meta, nats_server, node, sinks, source
+a.yaml:6:1: zz: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool
 conf.d/1.yaml:3:5: sinks.out.encoding: "yaml" is not known: expected json, protobuf, xml
-conf.d/2.yaml:1:1: yy: unknown key; known here: connections, control, meta, nats_server, node, sinks, source
+conf.d/2.yaml:1:1: yy: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool
 conf.d/2.yaml:2:1: node: expected a text, not a list
 conf.d/bad.yaml:1:1: not valid YAML: did not find expected node content
-environment CTFERRY_XX: xx: unknown key; known here: connections, control, meta, nats_server, node, sinks, source
---set ww: ww: unknown key; known here: connections, control, meta, nats_server, node, sinks, source`)
+environment CTFERRY_XX: xx: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool
+--set ww: ww: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool`)
 }

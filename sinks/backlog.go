@@ -69,7 +69,7 @@ func (b *backlog) attach() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cursor, b.time = c, time.Now().UnixNano()
-	if lag := c.Lag(); lag.Frames > 0 {
+	if lag := c.Lag(); !lag.Oldest.IsZero() {
 		b.time = lag.Oldest.UnixNano()
 	}
 	b.o.woken = c.Wake()
@@ -196,7 +196,22 @@ func (b *backlog) tellLost(until int64, seq uint64, origin *flow.Origin) {
 	rec.Value = bytes.Clone(rec.Value)
 	b.o.loss.clear()
 	b.o.ledger.offer(1, 0)
+	rec.own = true
 	b.put(rec)
+}
+
+// forfeit enters into the books what waits nowhere but here: the gap records
+// that the outlet told itself. left is what take gave and has no fate yet.
+func (b *backlog) forfeit(left []Record) {
+	n := uint64(0)
+	for _, recs := range [][]Record{left, b.recs[b.taken:]} {
+		for i := range recs {
+			if recs[i].own {
+				n++
+			}
+		}
+	}
+	b.o.ledger.dropMany(dropShutdown, n)
 }
 
 // putGap tells what was lost when nothing comes behind it.

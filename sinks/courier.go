@@ -22,7 +22,8 @@ type courier struct {
 	failures int // in a row
 	timer    *time.Timer
 	batch    Batch
-	done     []bool // the batch's marks, used again for each
+	done     []bool   // the batch's marks, used again for each
+	left     []Record // of what the queue gave last: those that have no fate yet
 	trouble  sampler
 	recovery sampler
 	burial   sampler

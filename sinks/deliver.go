@@ -9,6 +9,7 @@ import "log/slog"
 // recs are the queue's own slots, which are the courier's until release, so
 // what is left over is moved together in place.
 func (c *courier) deliver(recs []Record) bool {
+	defer func() { c.left = recs }()
 	limit := len(recs) // how many at once; a sink that says Split halves it for the rest of the batch
 	for len(recs) > 0 {
 		if !c.open() {

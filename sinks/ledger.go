@@ -151,6 +151,15 @@ func (l *ledger) close(q queue) {
 	l.dropped[dropShutdown] += lost
 }
 
+// abandon writes off what waits on disk for a sink that is gone for good.
+func (l *ledger) abandon() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.dropped[dropShutdown] += l.count.Held
+	l.count.Held = 0
+}
+
 // attempt notes how the last attempt to reach the other side ended.
 func (l *ledger) attempt(class Class, err error) {
 	l.mu.Lock()

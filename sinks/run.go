@@ -83,6 +83,9 @@ func (o *Outlet) wait(ctx context.Context, cancel func(), ended <-chan error) (e
 func (o *Outlet) carry(stop <-chan struct{}, work context.Context) error {
 	c := newCourier(o, stop, work)
 	err := c.run()
+	if o.backlog != nil {
+		o.backlog.forfeit(c.left)
+	}
 	o.ledger.close(o.queue)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), closeTime)
 	defer cancel()

@@ -38,6 +38,8 @@ type Record struct {
 	Family flow.Family
 	Proto  uint8
 	Origin *flow.Origin
+
+	own bool // a gap that the outlet of a spool tells itself: it is not on disk
 }
 
 // Batch is a run of records on its way to a sink.

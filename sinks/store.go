@@ -100,18 +100,26 @@ func (s *Store) Close() error { return s.spool.Close() }
 func (s *Store) Status() (spool.Status, error) { return s.spool.Status() }
 
 // Forget removes the cursors of sinks that are not among those named, so that
-// they hold no segment any longer.
+// they hold no segment any longer, and tells what waited for them.
 func (s *Store) Forget(keep map[string]bool) error {
 	st, err := s.spool.Status()
 	if err != nil {
 		return err
 	}
 	for i := range st.Cursors {
-		if name := st.Cursors[i].Name; !keep[name] {
-			err = errors.Join(err, s.spool.Remove(name))
+		if c := &st.Cursors[i]; !keep[c.Name] {
+			s.log.Warn("spool forgets a sink that is not configured", "sink", c.Name, "records", c.Lag.Records)
+			err = errors.Join(err, s.spool.Remove(c.Name))
 		}
 	}
 	return err
+}
+
+// Retire removes the cursor of an outlet whose Run has returned and whose sink
+// is gone for good. What it held is in its books as dropped (shutdown) then.
+func (s *Store) Retire(o *Outlet) error {
+	o.ledger.abandon()
+	return s.spool.Remove(o.cfg.Name)
 }
 
 // last is what is known of a parcel's last record.

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/sinks/spool"
@@ -46,15 +47,18 @@ func NewSpoolConfig() SpoolConfig {
 // minSpoolMemory holds a few of the largest batches.
 const minSpoolMemory = 2 * option.MiB
 
-// Validate reports every fault, as option.Faults, each under its key.
+// Validate reports every fault, as option.Faults, each under its key, whether
+// the mode is off or not.
 func (c *SpoolConfig) Validate() error {
 	var fs option.Faults
-	switch c.Mode {
-	case SpoolOff:
-		return nil
-	case SpoolAlways:
-	default:
+	if c.Mode != SpoolOff && c.Mode != SpoolAlways {
 		fs.Add("mode", fmt.Sprintf("%q is not known: expected always or off", c.Mode))
+	}
+	if !filepath.IsAbs(c.Dir) {
+		fs.Add("dir", fmt.Sprintf("%q: expected an absolute path", c.Dir))
+	}
+	if c.Compress != spool.CompressNone && c.Compress != spool.CompressZstd {
+		fs.Add("compress", fmt.Sprintf("%q is not known: expected none or zstd", c.Compress))
 	}
 	within(&fs, "memory", c.Memory, minSpoolMemory, maxMemory)
 	within(&fs, "segment", c.Segment, spool.MinSegmentSize, spool.MaxSegmentSize)

@@ -62,6 +62,9 @@ func report(c *cobra.Command, cfg *configs.Config) error {
 		}
 		fmt.Fprintf(out, "sink %s: %s, %s, %v, %s\n", k.Name, k.Type, k.Encoding, k.Types().Names(), order)
 	}
+	if p := &cfg.Spool; p.Mode != sinks.SpoolOff {
+		fmt.Fprintf(out, "spool: %s in %s, up to %s, sync %s\n", p.Mode, p.Dir, p.Max, p.Sync)
+	}
 	if n := &cfg.NATSServer; n.Enabled {
 		fmt.Fprintf(out, "nats_server: on %s, store %s, keys in %s\n", cmp.Or(n.Server.Listen, "no address"), n.Server.StoreDir, n.Credentials.Dir)
 	}

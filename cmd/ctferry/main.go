@@ -92,7 +92,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newCheck(), newNodes(), newDemo(), newDecode(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newNodes(), newDemo(), newDecode(), newSpool(), newVersion())
 	root.AddCommand(&cobra.Command{Use: "conntrack", Short: "The options of conntrack(8), which need no subcommand", Long: frontend.Usage("ctferry")})
 	return root
 }

@@ -42,6 +42,9 @@ func needsRestart(was, is *configs.Config) error {
 	if !reflect.DeepEqual(was.Source, is.Source) {
 		keys = append(keys, "source")
 	}
+	if was.Spool != is.Spool && (was.Spool.Mode != sinks.SpoolOff || is.Spool.Mode != sinks.SpoolOff) {
+		keys = append(keys, "spool")
+	}
 	keys = append(keys, controlNeedsRestart(was, is)...)
 	if len(keys) == 0 {
 		return nil
@@ -92,18 +95,25 @@ func (s *service) reloadControl(is *configs.Config) (apply func(), err error) {
 func (s *service) apply(cfg *configs.Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	workers, fresh, err := s.build(cfg.Sinks)
-	if err != nil {
-		return err
+	workers, fresh, err := s.renew(cfg.Sinks)
+	rules := func() {}
+	if err == nil {
+		rules, err = s.reloadControl(cfg)
 	}
-	rules, err := s.reloadControl(cfg)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.source.Wants(wanted(cfg.Sinks))
 	}
-	if err := s.source.Wants(wanted(cfg.Sinks)); err != nil {
+	if err != nil {
+		s.forget()
 		return err
 	}
 	rules()
+	s.swap(cfg, workers, fresh)
+	return nil
+}
+
+// swap puts the workers of cfg in the place of those that run; mu is held.
+func (s *service) swap(cfg *configs.Config, workers map[string]*worker, fresh []*worker) {
 	var outlets []*sinks.Outlet
 	for _, c := range cfg.Sinks {
 		outlets = append(outlets, workers[c.Name].outlet)
@@ -112,7 +122,11 @@ func (s *service) apply(cfg *configs.Config) error {
 	old := s.workers
 	s.workers, s.cfg = workers, cfg
 	for _, w := range fresh {
-		s.start(w, old[w.outlet.Name()])
+		if w.before != nil {
+			w.before.inherited = s.store != nil
+			delete(s.parked, w.outlet.Name())
+		}
+		s.start(w)
 	}
 	for name, w := range old {
 		if workers[name] != w {
@@ -122,11 +136,16 @@ func (s *service) apply(cfg *configs.Config) error {
 		}
 		w.outlet.Reopen()
 	}
-	return nil
+	for name, w := range s.parked {
+		if !cfg.Named()[name] {
+			delete(s.parked, name)
+			s.part(w)
+		}
+	}
 }
 
-// build keeps the workers whose sink is the same and makes the others.
-func (s *service) build(all []sinks.Config) (workers map[string]*worker, fresh []*worker, err error) {
+// renew keeps the workers whose sink is the same and makes the others.
+func (s *service) renew(all []sinks.Config) (workers map[string]*worker, fresh []*worker, err error) {
 	workers = map[string]*worker{}
 	for _, c := range all {
 		if w, ok := s.workers[c.Name]; ok && same(w, c) {

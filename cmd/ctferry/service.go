@@ -18,13 +18,15 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// service is one run: a source, a fanout, and an outlet for each sink.
+// service is one run: a source, a fanout, an outlet for each sink, and the
+// spool between them where there is one.
 type service struct {
 	cfg    *configs.Config
 	id     source.Identity
 	log    *slog.Logger
 	fanout *sinks.Fanout
 	source *source.Source
+	store  *sinks.Store // nil without a spool
 
 	server  *embedded.Server // nil without nats_server
 	control *controller      // nil without control
@@ -32,8 +34,9 @@ type service struct {
 
 	mu       sync.Mutex // guards what a reload changes
 	workers  map[string]*worker
-	retiring []*worker        // replaced by a reload, still draining
-	gone     []flow.SinkBooks // the sum of the accounts of those that have drained, by name
+	retiring []*worker          // replaced by a reload, still draining
+	gone     []flow.SinkBooks   // the sum of the accounts of those that have drained, by name
+	parked   map[string]*worker // with a spool: those that have ended because their sink was disabled
 	failed   chan error
 }
 
@@ -44,6 +47,9 @@ type worker struct {
 	files  string // fingerprint of the files that the sink's keys name
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	before    *worker // in whose place this one comes, until it runs
+	inherited bool    // with a spool: the account is that of the worker that came after
 }
 
 // newService builds everything and opens the event socket; nothing runs yet.
@@ -52,24 +58,37 @@ func newService(cfg *configs.Config, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{cfg: cfg, id: id, log: log, workers: map[string]*worker{}, failed: make(chan error, 1)}
+	s := &service{cfg: cfg, id: id, log: log, workers: map[string]*worker{}, parked: map[string]*worker{}, failed: make(chan error, 1)}
 	if s.server, err = newServer(cfg, log); err != nil {
 		return nil, err
 	}
+	if err := s.build(); err != nil {
+		s.closeStore()
+		return nil, err
+	}
+	return s, nil
+}
+
+// build makes what a service consists of.
+func (s *service) build() error {
+	if err := s.openStore(s.cfg); err != nil {
+		return err
+	}
 	var outlets []*sinks.Outlet
-	for _, c := range cfg.Sinks {
+	for _, c := range s.cfg.Sinks {
 		w, err := s.newWorker(c)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.workers[c.Name] = w
 		outlets = append(outlets, w.outlet)
 	}
-	s.fanout = sinks.NewFanout(outlets...)
-	if s.source, err = source.New(cfg.Source, id, wanted(cfg.Sinks), s.fanout, log); err != nil {
-		return nil, err
+	s.fanout = s.newFanout(outlets)
+	var err error
+	if s.source, err = source.New(s.cfg.Source, s.id, wanted(s.cfg.Sinks), s.fanout, s.log); err != nil {
+		return err
 	}
-	return s, s.addControl(cfg)
+	return s.addControl(s.cfg)
 }
 
 // addControl makes what serves requests, and what sends their audit.
@@ -81,20 +100,24 @@ func (s *service) addControl(cfg *configs.Config) error {
 	if err != nil {
 		return err
 	}
-	if s.audit, err = s.newWorker(c); err != nil {
+	o, err := sinks.NewOutlet(s.joined(c), s.id.Node, s.id.Run, s.log)
+	if err != nil {
 		return err
 	}
+	s.audit = &worker{cfg: c, outlet: o, done: make(chan struct{})}
 	feed := &auditFeed{outlet: s.audit.outlet, origin: &flow.Origin{Node: s.id.Node, Meta: s.id.Meta, BootID: s.id.BootID, Run: s.id.Run}}
 	s.control, err = s.newController(cfg, feed)
 	return err
 }
 
+// newWorker makes a worker in the place of the one that its sink has, if any.
 func (s *service) newWorker(c sinks.Config) (*worker, error) {
-	o, err := sinks.NewOutlet(s.joined(c), s.id.Node, s.id.Run, s.log)
+	before := s.before(c.Name)
+	o, err := s.newOutlet(c, before)
 	if err != nil {
 		return nil, err
 	}
-	return &worker{cfg: c, outlet: o, files: fingerprint(c), done: make(chan struct{})}, nil
+	return &worker{cfg: c, outlet: o, files: fingerprint(c), done: make(chan struct{}), before: before}, nil
 }
 
 // wanted is what the sinks together ask for.
@@ -113,12 +136,14 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	defer cancel()
 	if s.server != nil {
 		if err := s.server.Start(ctx); err != nil {
+			s.closeStore()
 			return err
 		}
 		defer s.server.Shutdown() // after every sink has drained
 	}
+	endStore := s.runStore()
 	for _, w := range s.workers {
-		s.start(w, nil)
+		s.start(w)
 	}
 	s.log.Info("started", "version", version, "node", s.id.Node, "sinks", len(s.workers))
 	read, served := make(chan error, 1), s.serve(ctx)
@@ -144,7 +169,9 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 		err = errors.Join(err, <-served)
 	}
 	s.closeAudit()
+	endStore()
 	s.stopWorkers()
+	s.closeStore()
 	s.logBooks()
 	if errors.Is(err, sinks.ErrReaderGone) {
 		return nil // whoever read us has seen enough
@@ -158,7 +185,7 @@ func (s *service) serve(ctx context.Context) <-chan error {
 	if s.control == nil {
 		return nil
 	}
-	s.start(s.audit, nil)
+	s.start(s.audit)
 	served := make(chan error, 1)
 	go func() { served <- s.control.run(ctx) }()
 	return served
@@ -176,9 +203,10 @@ func (s *service) closeAudit() {
 
 // start runs a worker once the one that it replaces has ended, so that a key's
 // records keep their order over a reload.
-func (s *service) start(w, before *worker) {
+func (s *service) start(w *worker) {
 	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel = cancel
+	before := w.before
+	w.cancel, w.before = cancel, nil
 	go func() {
 		defer s.ended(w)
 		if before != nil {
@@ -215,6 +243,9 @@ func (s *service) stopWorkers() {
 	for _, w := range all {
 		<-w.done
 	}
+	s.mu.Lock()
+	s.settle()
+	s.mu.Unlock()
 }
 
 // retire keeps the account of a worker that a reload replaced; mu is held.
@@ -230,7 +261,7 @@ func (s *service) settle() {
 	s.retiring = slices.DeleteFunc(s.retiring, func(w *worker) bool {
 		select {
 		case <-w.done:
-			s.gone = addSinkBooks(s.gone, w.outlet.Books())
+			s.part(w)
 			return true
 		default:
 			return false
@@ -248,7 +279,12 @@ func (s *service) books() flow.Books {
 	b := flow.Books{Sockets: s.source.Books()}
 	b.Sinks = slices.Clone(s.gone)
 	for _, w := range s.retiring {
-		b.Sinks = addSinkBooks(b.Sinks, w.outlet.Books())
+		if !w.inherited {
+			b.Sinks = addSinkBooks(b.Sinks, w.outlet.Books())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.parked)) {
+		b.Sinks = addSinkBooks(b.Sinks, s.parked[name].outlet.Books())
 	}
 	for _, c := range s.cfg.Sinks {
 		b.Sinks = addSinkBooks(b.Sinks, s.workers[c.Name].outlet.Books())

@@ -94,11 +94,13 @@ func (s *Spool) cursor(name string, start Start) (*Cursor, error) {
 	if len(s.cursors) >= MaxCursors {
 		return nil, fmt.Errorf("there are %d already, expected no more", len(s.cursors))
 	}
+	c := newCursor(s, name)
 	place := &s.end
 	if (start == Oldest || s.forgot) && len(s.segments) > 0 {
 		place = &s.segments[0].base
+	} else {
+		c.written = time.Now().UnixNano() // nothing that it will be given is older
 	}
-	c := newCursor(s, name)
 	c.read = place.of(name)
 	c.next, c.accounted = c.read.Frames, c.read
 	s.cursors[name] = c
