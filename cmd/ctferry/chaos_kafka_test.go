@@ -103,13 +103,18 @@ func pacing(t *testing.T, path string, d time.Duration) (longest time.Duration) 
 
 func trailOfTopic(t *testing.T, k *testbroker.Kafka, format string) *trail {
 	t.Helper()
+	s := newTrail("topic", format)
+	s.readTopic(t, k)
+	return s
+}
+
+func (s *trail) readTopic(t *testing.T, k *testbroker.Kafka) {
+	t.Helper()
 	records, err := k.Consume(t.Context(), "conntrack")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newTrail("topic", format)
 	for _, r := range records {
 		s.read(t, r.Value)
 	}
-	return s
 }

@@ -107,13 +107,19 @@ func (h *hub) grows(t *testing.T) {
 // read gives what the stream has.
 func (h *hub) read(t *testing.T) *trail {
 	t.Helper()
+	s := newTrail("stream", "protobuf")
+	h.readInto(t, s)
+	return s
+}
+
+func (h *hub) readInto(t *testing.T, s *trail) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	stream, err := h.admin(t).Stream(ctx, "CTFERRY")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newTrail("stream", "protobuf")
 	for seq := stream.CachedInfo().State.FirstSeq; seq <= stream.CachedInfo().State.LastSeq; seq++ {
 		msg, err := stream.GetMsg(ctx, seq)
 		if err != nil {
@@ -126,7 +132,6 @@ func (h *hub) read(t *testing.T) *trail {
 			s.read(t, record)
 		}
 	}
-	return s
 }
 
 // chaosNATS takes the server away, then the right to publish, then the room in

@@ -33,6 +33,7 @@ func TestChaos(t *testing.T) {
 		{"program stopped, reliable", chaosReliable},
 		{"disk full", chaosDisk},
 		{"strangers", chaosStrangers},
+		{"kill -9 with spool", chaosKill},
 	} {
 		row := &figures{name: c.name}
 		rows = append(rows, row)

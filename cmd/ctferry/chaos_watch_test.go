@@ -80,7 +80,8 @@ func cpu(t *testing.T, pid int) time.Duration {
 // trail is what a consumer read, down to what the promises speak of.
 type trail struct {
 	name    string
-	seqs    map[uint64]bool // of the events
+	runs    map[[16]byte]uint64 // numbered as they first came; may be shared
+	seqs    map[uint64]bool     // what came: the run's number and the sequence number
 	last    map[uint64]uint64
 	repeats int
 	records int    // events, without repeats
@@ -99,7 +100,7 @@ type trail struct {
 
 func newTrail(name, format string) *trail {
 	return &trail{
-		name: name, seqs: map[uint64]bool{}, last: map[uint64]uint64{}, ends: map[uint64]int{}, live: map[uint64]bool{},
+		name: name, runs: map[[16]byte]uint64{}, seqs: map[uint64]bool{}, last: map[uint64]uint64{}, ends: map[uint64]int{}, live: map[uint64]bool{},
 		rows: map[uint64]bool{}, dec: encode.Formats()[format].NewDecoder(), batch: flow.NewBatch(1),
 	}
 }
@@ -113,6 +114,12 @@ func (s *trail) read(t *testing.T, record []byte) {
 		t.Fatalf("%s: %v in %q", s.name, err, record)
 	}
 	e := &s.batch.Events()[0]
+	place := s.place(e.Origin.Run, e.Seq)
+	if e.Type != flow.TypeGap && s.seqs[place] {
+		s.repeats++
+		return
+	}
+	s.seqs[place] = true
 	switch e.Type {
 	case flow.TypeGap:
 		s.gap(e.Gap)
@@ -130,22 +137,27 @@ func (s *trail) read(t *testing.T, record []byte) {
 	default:
 		return
 	}
-	if s.seqs[e.Seq] {
-		s.repeats++
-		return
-	}
-	s.seqs[e.Seq] = true
 	s.records++
-	if e.Seq <= s.last[e.FlowID] {
-		t.Fatalf("%s: record %d of flow %x comes after %d", s.name, e.Seq, e.FlowID, s.last[e.FlowID])
+	if place <= s.last[e.FlowID] {
+		t.Fatalf("%s: record %x of flow %x comes after %x", s.name, place, e.FlowID, s.last[e.FlowID])
 	}
-	s.last[e.FlowID] = e.Seq
+	s.last[e.FlowID] = place
 	if e.Type == flow.TypeDestroy {
 		s.ends[e.FlowID]++
 		delete(s.live, e.FlowID)
 		return
 	}
 	s.live[e.FlowID] = true
+}
+
+// place orders the records of several runs.
+func (s *trail) place(run [16]byte, seq uint64) uint64 {
+	n, known := s.runs[run]
+	if !known {
+		n = uint64(len(s.runs))
+		s.runs[run] = n
+	}
+	return n<<40 | seq
 }
 
 func (s *trail) status(a *flow.Agent) {
@@ -187,6 +199,12 @@ func (s *trail) missing(b *trail) (n int) {
 func trailOfFiles(t *testing.T, format string, paths ...string) *trail {
 	t.Helper()
 	s := newTrail("file", format)
+	s.readFiles(t, format, paths...)
+	return s
+}
+
+func (s *trail) readFiles(t *testing.T, format string, paths ...string) {
+	t.Helper()
 	for _, path := range paths {
 		f, err := os.Open(path)
 		if err != nil {
@@ -202,7 +220,6 @@ func trailOfFiles(t *testing.T, format string, paths ...string) *trail {
 		}
 		_ = f.Close()
 	}
-	return s
 }
 
 func fileSize(t *testing.T, path string) int64 {
