@@ -201,3 +201,21 @@ func TestAFailedRoundLeavesTheLoss(t *testing.T) {
 		t.Error("it is still missing")
 	}
 }
+
+// TestLossBeforeTheFirstDump: the program was stopped soon after its start, so
+// its first dump is the one that makes a loss good. A flow that began after the
+// socket was joined is new; one that is older, or of unknown age, is not.
+func TestLossBeforeTheFirstDump(t *testing.T) {
+	tr := newTracker(&budget{max: 100}, &flow.TrackBooks{}, time.Minute, at(100))
+	tr.lose(at(150))
+	var told []uint64
+	for _, e := range tr.mend([]*flow.Event{rowOf(1, 50, 1), rowOf(2, 160, 1), rowOf(3, 0, 1)}, nil) {
+		if e.Type != flow.TypeNew || !e.Synthetic {
+			t.Errorf("inferred %+v", e)
+		}
+		told = append(told, e.FlowID)
+	}
+	if len(told) != 1 || told[0] != flowEvent(2).FlowID || tr.books.Flows != 3 {
+		t.Errorf("inferred the beginnings of %x; books %+v", told, tr.books)
+	}
+}

@@ -109,10 +109,13 @@ func (t *tracker) adopt(e *flow.Event, now int64) place {
 	en.dumped, en.seen = t.round, now
 	learn(en, e)
 	began := e.Any(flow.HasStart) && e.Start >= t.since-startSlack
-	if t.primed && !t.overflowed && (began || !e.Any(flow.HasStart)) {
+	// Of the first dump a flow is new only if its own start says so: the socket
+	// had been joined then.
+	proven := e.Any(flow.HasStart) && e.Start >= t.since
+	if !t.overflowed && (proven || t.primed && (began || !e.Any(flow.HasStart))) {
 		en.is |= isNew
 	}
-	if t.table.deltas && began && t.primed {
+	if t.table.deltas && (proven || began && t.primed) {
 		t.table.baseAt(p).at = e.Start
 	}
 	return p
