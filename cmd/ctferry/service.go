@@ -26,7 +26,7 @@ type service struct {
 	log    *slog.Logger
 	fanout *sinks.Fanout
 	source *source.Source
-	notify *notifier // the service manager; nil: none
+	notify *notifier    // the service manager; nil: none
 	store  *sinks.Store // nil without a spool
 
 	server  *embedded.Server // nil without nats_server
