@@ -26,10 +26,11 @@ type backlog struct {
 
 	slab   []byte
 	recs   []Record
-	frames []frameEnd // of which recs are
-	given  int        // recs that have been released
-	taken  int        // and those that take gave
-	bytes  uint64     // of recs behind given
+	frames []frameEnd   // of which recs are
+	given  int          // recs that have been released
+	taken  int          // and those that take gave
+	bytes  uint64       // of recs behind given
+	own    []flow.Event // the gaps among recs that are not on disk
 
 	// What a gap record needs to know of what stood before and after it.
 	time   int64
@@ -130,7 +131,7 @@ func (b *backlog) load(f *spool.Frame) {
 			before, first = len(b.recs), false
 		}
 		if yes, sure := b.o.chooses(e); yes || !sure && b.o.cfg.Filter.Match(e) {
-			b.append(e)
+			b.append(e, f.Seq)
 		}
 	}
 	got := uint64(len(b.recs) - before)
@@ -147,14 +148,16 @@ func (b *backlog) load(f *spool.Frame) {
 	b.seq = f.Last
 }
 
-func (b *backlog) append(e *flow.Event) {
+func (b *backlog) append(e *flow.Event, frame uint64) {
 	start := len(b.slab)
 	if e.Type == flow.TypeStatus {
 		b.slab = b.o.appendStatus(b.slab, b.encoder, e)
 	} else {
 		b.slab = b.encoder.Append(b.slab, e)
 	}
-	b.put(recordOf(e, b.slab[start:len(b.slab):len(b.slab)]))
+	rec := recordOf(e, b.slab[start:len(b.slab):len(b.slab)])
+	rec.frame = frame
+	b.put(rec)
 	b.time, b.origin = e.Time, e.Origin
 }
 
@@ -193,25 +196,11 @@ func (b *backlog) tellLost(until int64, seq uint64, origin *flow.Origin) {
 		return
 	}
 	rec := *b.o.loss.record()
-	rec.Value = bytes.Clone(rec.Value)
+	rec.Value, rec.own = bytes.Clone(rec.Value), true
+	b.own = append(b.own, ownGap(&b.o.loss.event))
 	b.o.loss.clear()
 	b.o.ledger.offer(1, 0)
-	rec.own = true
 	b.put(rec)
-}
-
-// forfeit enters into the books what waits nowhere but here: the gap records
-// that the outlet told itself. left is what take gave and has no fate yet.
-func (b *backlog) forfeit(left []Record) {
-	n := uint64(0)
-	for _, recs := range [][]Record{left, b.recs[b.taken:]} {
-		for i := range recs {
-			if recs[i].own {
-				n++
-			}
-		}
-	}
-	b.o.ledger.dropMany(dropShutdown, n)
 }
 
 // putGap tells what was lost when nothing comes behind it.
@@ -252,6 +241,7 @@ func (b *backlog) settle() {
 	}
 	if b.given == len(b.recs) {
 		b.slab, b.recs, b.given, b.taken, b.bytes = b.slab[:0], b.recs[:0], 0, 0, 0
+		b.own = b.own[:0]
 	}
 }
 

@@ -136,6 +136,20 @@ func (l *ledger) notice(now spool.Losses) (full, damaged uint64) {
 	return full, damaged
 }
 
+// forgo enters n records as dropped by the spool, for all that lost says: the
+// others of it have their fate already.
+func (l *ledger) forgo(n uint64, lost spool.Losses) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.count.Held -= n
+	l.dropped[dropSpool] += n
+	l.seen.Dropped.Records += lost.Dropped.Records
+	l.seen.Damaged.Records += lost.Damaged.Records
+}
+
 // close writes off what the queue says is lost. Later entries change nothing,
 // but offers, which are then lost at once.
 func (l *ledger) close(q queue) {

@@ -84,7 +84,7 @@ func (o *Outlet) carry(stop <-chan struct{}, work context.Context) error {
 	c := newCourier(o, stop, work)
 	err := c.run()
 	if o.backlog != nil {
-		o.backlog.forfeit(c.left)
+		o.backlog.bequeath(c.left)
 	}
 	o.ledger.close(o.queue)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), closeTime)

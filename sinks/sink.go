@@ -39,7 +39,8 @@ type Record struct {
 	Proto  uint8
 	Origin *flow.Origin
 
-	own bool // a gap that the outlet of a spool tells itself: it is not on disk
+	frame uint64 // of the spool, in which it is
+	own   bool   // a gap that the outlet of a spool tells itself: it is not on disk
 }
 
 // Batch is a run of records on its way to a sink.

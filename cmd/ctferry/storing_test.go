@@ -223,13 +223,14 @@ func TestFullSpoolIsCounted(t *testing.T) {
 	books := p.stop(t)
 	all := books.sink(t, "file", "delivered")
 	dropped, held := books.sink(t, "late", "dropped"), books.sink(t, "late", "held")
-	own := books.sink(t, "late", "offered") - all // gap records that it was told, and did not take either
+	own := books.sink(t, "late", "offered") - all // gap records that it was told, and did not take yet
 	if dropped == 0 || held == 0 || dropped+held != all+own || books.sink(t, "file", "dropped") != 0 {
 		t.Errorf("%d dropped and %d held of %d", dropped, held, all)
 	}
 	if err := os.Remove(filepath.Join(dir, "late")); err != nil {
 		t.Fatal(err)
 	}
+	writeFile(t, dir, "c.yaml", storeSource+small+"sinks:\n"+file+strings.Replace(dead, "100ms", "30s", 1))
 	p = startFerry(t, ns, "run", "-c", cfg)
 	waitFor(t, "the late file", func() bool { _, err := os.Stat(filepath.Join(dir, "late")); return err == nil })
 	books = p.stop(t)
@@ -238,8 +239,8 @@ func TestFullSpoolIsCounted(t *testing.T) {
 		t.Errorf("%d of %d recovered, %d lines", n, held, len(late))
 	}
 	everything := records(t, filepath.Join(dir, "out"))
-	if missed := len(everything) - len(late) + countGaps(t, filepath.Join(dir, "late")); missed != dropped-own {
-		t.Errorf("the late file misses %d records, %d were counted, %d gaps among them", missed, dropped, own)
+	if missed := len(everything) - len(late) + countGaps(t, filepath.Join(dir, "late")); missed != dropped {
+		t.Errorf("the late file misses %d records, %d were counted", missed, dropped)
 	}
 }
 

@@ -158,6 +158,21 @@ func (c *Cursor) Ack(seq uint64) {
 	c.s.dirty = true
 }
 
+// Rewind goes back to the oldest frame that is not acknowledged and still there,
+// and gives its number. What was given and is there no more counts as lost from
+// now on; lost is how much of Losses that is.
+func (c *Cursor) Rewind() (next uint64, lost Losses) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.removed || c.s.closed {
+		return c.next, Losses{}
+	}
+	before := c.losses
+	c.restore(c.saved())
+	c.s.dirty = true
+	return c.next, Losses{Dropped: c.losses.Dropped.less(before.Dropped), Damaged: c.losses.Damaged.less(before.Damaged)}
+}
+
 // settle enters the losses that no given frame stands before.
 func (c *Cursor) settle() {
 	for len(c.outstanding) > 0 && c.outstanding[0].lost {
