@@ -34,6 +34,7 @@ func TestChaos(t *testing.T) {
 		{"disk full", chaosDisk},
 		{"strangers", chaosStrangers},
 		{"kill -9 with spool", chaosKill},
+		{"endurance", chaosEndurance},
 	} {
 		row := &figures{name: c.name}
 		rows = append(rows, row)
