@@ -31,6 +31,7 @@ sinks:
     subject: "flows.{node}"
     memory: 96MiB
     retry: {max: 500ms}
+    publish_timeout: 1s
     jetstream: {stream: CTFERRY}
 `
 
@@ -139,7 +140,7 @@ func (h *hub) readInto(t *testing.T, s *trail) {
 // in the end the stream has all that the file has.
 func chaosNATS(t *testing.T, f *figures) {
 	h := startHub(t)
-	ns, dir := pipelineNamespace(t), t.TempDir()
+	ns, dir := chaosNamespace(t), t.TempDir()
 	netns, out := filepath.Base(ns.Path()), filepath.Join(dir, "out")
 	p := startChaos(t, netns, writeFile(t, dir, "c.yaml", fmt.Sprintf(chaosNATSConfig, netns, dir, h.ClientURL())))
 	l := startLoad(t, testnet.Churn{NS: ns, Rate: chaosRate()})
