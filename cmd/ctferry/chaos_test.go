@@ -59,6 +59,7 @@ func chaosLight() []chaosCase {
 		{"nats stopped, refused, full", chaosNATS},
 		{"kill -9 with spool", chaosKill},
 		{"disk full", chaosDisk},
+		{"disk full under the spool", chaosSpoolDisk},
 		{"strangers", chaosStrangers},
 	}
 }
