@@ -5,7 +5,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test deps fuzz bench lint package release clean
+.PHONY: build demo test chaos deps fuzz bench lint package release clean
 
 build: ## a static bin/ctferry
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ctferry ./cmd/ctferry
@@ -16,6 +16,9 @@ demo: build ## real traffic in a private namespace through the whole pipeline
 test: deps ## everything, on the real kernel and real brokers
 	$(GO) vet ./...
 	$(GO) test -race -count=1 -timeout 30m ./... # the kernel and the brokers are no input that a cached result knows
+
+chaos: deps ## the fault suite at full length, with its table of figures; CASE=kill, CASE=nats ... runs one
+	CHAOS=long $(GO) test -v -count=1 -timeout 60m -run 'TestChaos/./$(CASE)' ./cmd/ctferry
 
 deps: ## what the tests use beside Go; says what it cannot install
 	@./.ci/deps

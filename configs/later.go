@@ -17,6 +17,9 @@ func (a absent) isOff(section any) bool {
 	if !ok || len(m) == 0 {
 		return section == nil || ok
 	}
+	if m[a.key] == nil && a.off == "" {
+		return true // an empty variable of the environment is nothing
+	}
 	text, ok := textOf(m[a.key])
 	return ok && strings.EqualFold(text, a.off)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -65,4 +66,61 @@ func chaosDisk(t *testing.T, f *figures) {
 	}
 	f.tell("file sink: disk full for %s, said so; %d made, %d in its file, %d in the other, which stood still %s at most; failed attempts in its status: %d",
 		lasted.Round(100*time.Millisecond), made.Events(), a.records, b.records, still.Round(time.Millisecond), a.errors)
+}
+
+const chaosSpoolDiskConfig = `
+source: {buffer: {size: 16MiB, max: 64MiB}}
+spool: {mode: always, dir: %[1]s/spool, max: 1GiB, min_free: 0, segment: 256KiB, compress: none}
+sinks:
+  dead: {type: kafka, brokers: ["127.0.0.1:1"], topic: nowhere, drain: 100ms}
+  file: {type: file, path: %[2]s/out, encoding: protobuf, rotate: {size: 0}}
+`
+
+// chaosSpoolDisk fills the disk below the spool: first with what a dead sink
+// has not read, whose oldest goes and is counted to that sink alone; then with
+// what is not the spool's, so that nothing can be stored. That is said and
+// counted to each sink, and ends by itself.
+func chaosSpoolDisk(t *testing.T, f *figures) {
+	disk, dir, ns := smallDisk(t, "3m"), t.TempDir(), loadedNamespace(t)
+	out := filepath.Join(dir, "out")
+	p := startFerry(t, ns, "run", "-c", writeFile(t, dir, "c.yaml", fmt.Sprintf(chaosSpoolDiskConfig, disk, dir)))
+	l := startLoad(t, testnet.Churn{NS: ns, Rate: 8000})
+	waitFor(t, "the oldest to go", func() bool { return len(p.said("spool is full, dropped its oldest segment")) > 0 })
+	still := pacing(t, out, time.Second)
+	ballast, err := os.Create(filepath.Join(disk, "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ballast.Close()
+	full := func() bool {
+		_, _ = ballast.Write(make([]byte, 64<<10)) // whatever the spool lets go
+		_, _ = ballast.Write(make([]byte, 512))
+		return len(p.said("spool takes nothing, records are dropped")) > 0
+	}
+	waitFor(t, "the spool to take nothing", full)
+	for end := time.Now().Add(inLong(5*time.Second, 500*time.Millisecond)); time.Now().Before(end); full() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := ballast.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	size := fileSize(t, out)
+	waitFor(t, "the file to grow again", func() bool { return fileSize(t, out) > size+200<<10 })
+	made := l.stop(t)
+	books := p.stop(t)
+	a := trailOfFiles(t, "protobuf", out)
+	dropped := books.sink(t, "file", "dropped")
+	why, _ := p.said("spool takes nothing, records are dropped")[0]["err"].(string)
+	if lost := books.socket(t, "", "lost"); lost != 0 || dropped == 0 || a.records+dropped < made.Events() || a.gaps != uint64(dropped) {
+		t.Errorf("%d events: the file has %d, gaps for %d, %d dropped by the books; the kernel dropped %d", made.Events(), a.records, a.gaps, dropped, lost)
+	}
+	for _, sink := range []string{"file", "dead"} {
+		o, d, x, held := books.sink(t, sink, "offered"), books.sink(t, sink, "delivered"), books.sink(t, sink, "dropped"), books.sink(t, sink, "held")
+		if o != d+x+held {
+			t.Errorf("sink %s: %d offered, %d delivered, %d dropped, %d held", sink, o, d, x, held)
+		}
+		f.tell("sink %s: %d offered = %d delivered + %d dropped + %d held", sink, o, d, x, held)
+	}
+	f.tell("%d made, %d in the file, %d told as gaps; file still for %s while only the dead sink's frames went; the log: %s",
+		made.Events(), a.records, a.gaps, still.Round(time.Millisecond), why)
 }

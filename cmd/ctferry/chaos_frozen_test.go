@@ -53,7 +53,7 @@ func silentServer(t *testing.T) (address string, accepted func() int) {
 // was, but for what two sinks more cost anyhow.
 func chaosFrozen(t *testing.T, f *figures) {
 	address, accepted := silentServer(t)
-	ns, dir := pipelineNamespace(t), t.TempDir()
+	ns, dir := chaosNamespace(t), t.TempDir()
 	netns, out := filepath.Base(ns.Path()), filepath.Join(dir, "out")
 	alone := fmt.Sprintf(chaosSource+"sinks:\n  file: {type: file, path: %[2]s/out, encoding: protobuf, rotate: {size: 0}}\n", netns, dir)
 	cfg := writeFile(t, dir, "c.yaml", alone)

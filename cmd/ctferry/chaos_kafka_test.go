@@ -32,7 +32,7 @@ func chaosKafka(t *testing.T, f *figures) {
 	if err := kafka.CreateTopic(t.Context(), "conntrack", 3, nil); err != nil {
 		t.Fatal(err)
 	}
-	ns, dir := pipelineNamespace(t), t.TempDir()
+	ns, dir := chaosNamespace(t), t.TempDir()
 	netns := filepath.Base(ns.Path())
 	p := startChaos(t, netns, writeFile(t, dir, "c.yaml", fmt.Sprintf(chaosKafkaConfig, netns, dir, kafka.Brokers()[0])))
 	down := inLong(30*time.Second, 5*time.Second)

@@ -27,6 +27,7 @@ sinks:
     batch: record_batch
     subject: "flows.{node}"
     retry: {max: 500ms}
+    publish_timeout: 1s
     jetstream: {stream: CTFERRY}
 `
 
@@ -37,7 +38,7 @@ func chaosKill(t *testing.T, f *figures) {
 	if err := kafka.CreateTopic(t.Context(), "conntrack", 3, nil); err != nil {
 		t.Fatal(err)
 	}
-	ns, dir := pipelineNamespace(t), t.TempDir()
+	ns, dir := chaosNamespace(t), t.TempDir()
 	netns := filepath.Base(ns.Path())
 	cfg := writeFile(t, dir, "c.yaml", fmt.Sprintf(chaosKillConfig, netns, dir, h.ClientURL(), kafka.Brokers()[0]))
 	spooled, kills, made := map[identity]bool{}, inLong(20, 4), 0

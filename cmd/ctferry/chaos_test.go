@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -22,28 +23,66 @@ func TestChaos(t *testing.T) {
 		testnet.Unavailable(t, "the fault suite stops brokers, fills disks and enters namespaces, which needs root")
 	}
 	var rows []*figures
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, *figures)
-	}{
+	runAll := func(t *testing.T, cases []chaosCase, together bool) {
+		for _, c := range cases {
+			row := &figures{name: c.name}
+			rows = append(rows, row)
+			t.Run(c.slug(), func(t *testing.T) {
+				if together {
+					t.Parallel()
+				}
+				begin := time.Now()
+				defer func() { row.seal(t, begin) }()
+				c.run(t, row)
+			})
+		}
+	}
+	t.Run("light", func(t *testing.T) { runAll(t, chaosLight(), !chaosLong()) })
+	t.Run("heavy", func(t *testing.T) { runAll(t, chaosHeavy(), false) })
+	t.Logf("\n%s", chaosTable(rows))
+}
+
+// chaosCase is one row of the table of promises.
+type chaosCase struct {
+	name string
+	run  func(*testing.T, *figures)
+}
+
+func (c chaosCase) slug() string {
+	return strings.NewReplacer(" ", "-", ",", "").Replace(c.name)
+}
+
+// chaosLight are the cases that mostly wait: the short form runs them side by side.
+func chaosLight() []chaosCase {
+	return []chaosCase{
 		{"kafka stopped", chaosKafka},
 		{"nats stopped, refused, full", chaosNATS},
+		{"kill -9 with spool", chaosKill},
+		{"disk full", chaosDisk},
+		{"disk full under the spool", chaosSpoolDisk},
+		{"strangers", chaosStrangers},
+	}
+}
+
+// chaosHeavy are the cases that need the machine for themselves.
+func chaosHeavy() []chaosCase {
+	return []chaosCase{
 		{"sinks that never answer", chaosFrozen},
 		{"program stopped", chaosStopped},
 		{"program stopped, reliable", chaosReliable},
-		{"disk full", chaosDisk},
-		{"strangers", chaosStrangers},
-		{"kill -9 with spool", chaosKill},
-	} {
-		row := &figures{name: c.name}
-		rows = append(rows, row)
-		t.Run(strings.NewReplacer(" ", "-", ",", "").Replace(c.name), func(t *testing.T) {
-			begin := time.Now()
-			defer func() { row.seal(t, begin) }()
-			c.run(t, row)
-		})
+		{"endurance", chaosEndurance},
 	}
-	t.Logf("\n%s", chaosTable(rows))
+}
+
+// chaosNamespace is a named one, because the program finds it by that.
+func chaosNamespace(t *testing.T) *testnet.Namespace {
+	t.Helper()
+	_, name, _ := strings.Cut(strings.ToLower(t.Name()), "/")
+	ns := testnet.NewNamed(t, fmt.Sprintf("ctferry-%s-%d", strings.ReplaceAll(name, "/", "-"), os.Getpid()))
+	if err := errors.Join(ns.Up(), ns.Record()); err != nil {
+		t.Fatal(err)
+	}
+	return ns
 }
 
 // chaosLong is whether the faults are to last as long as the promises say.
