@@ -17,6 +17,7 @@ import (
 
 const chaosStoppedConfig = `
 source:
+  receive: socket # the kernel's own count of what it dropped is what the books are held to
   buffer: {size: 4MiB, max: 4MiB}
   %[2]s
 sinks:
