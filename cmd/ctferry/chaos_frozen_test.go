@@ -58,7 +58,7 @@ func chaosFrozen(t *testing.T, f *figures) {
 	alone := fmt.Sprintf(chaosSource+"sinks:\n  file: {type: file, path: %[2]s/out, encoding: protobuf, rotate: {size: 0}}\n", netns, dir)
 	cfg := writeFile(t, dir, "c.yaml", alone)
 	p := startChaos(t, netns, cfg)
-	span := inLong(30*time.Second, 2500*time.Millisecond)
+	span := inLong(30*time.Second, 1500*time.Millisecond)
 	phase := func() (cost time.Duration, still time.Duration, made int) {
 		l, began := startLoad(t, testnet.Churn{NS: ns, Rate: 20_000}), cpu(t, p.cmd.Process.Pid)
 		still = pacing(t, out, span)

@@ -65,7 +65,7 @@ func (p *process) caughtUp(t *testing.T) {
 func chaosStopped(t *testing.T, f *figures) {
 	ns, dir := loadedNamespace(t), t.TempDir()
 	out := filepath.Join(dir, "out")
-	p := startFerry(t, ns, "run", "-c", writeFile(t, dir, "c.yaml", fmt.Sprintf(chaosStoppedConfig, dir, "track: {enabled: true, resync: 1s}\n  dump: {interval: 2s}")))
+	p := startFerry(t, ns, "run", "-c", writeFile(t, dir, "c.yaml", fmt.Sprintf(chaosStoppedConfig, dir, "track: {enabled: true, resync: 1s}\n  dump: {interval: 1s}")))
 	made := 0
 	do := func(n testnet.Churned, err error) {
 		t.Helper()
@@ -90,7 +90,7 @@ func chaosStopped(t *testing.T, f *figures) {
 	p.caughtUp(t)
 	drops, _ := socketDrops(t, p)
 	waitFor(t, "the dump to make the loss good", func() bool { return len(p.said("records inferred from a dump")) > 0 })
-	time.Sleep(5 * time.Second) // two dumps of a quiet table
+	time.Sleep(3 * time.Second) // two dumps of a quiet table
 	table := ferryLine(t, ns, 0, "-C")
 	books := p.stop(t)
 
