@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,9 +20,10 @@ source:
 `
 
 const chaosKafkaConfig = chaosSource + `
+spool: {mode: always, dir: %[2]s/spool, max: 1GiB, min_free: 0, segment: 4MiB}
 sinks:
   file:  {type: file, path: %[2]s/out, encoding: protobuf, rotate: {size: 0}}
-  topic: {type: kafka, brokers: [%[3]s], topic: conntrack, encoding: protobuf, memory: 96MiB, retry: {max: 1s}}
+  topic: {type: kafka, brokers: [%[3]s], topic: conntrack, encoding: protobuf, memory: 32MiB, retry: {max: 1s}}
 `
 
 // chaosKafka kills a real broker under load and brings it back: the topic then
@@ -50,6 +52,7 @@ func chaosKafka(t *testing.T, f *figures) {
 	time.Sleep(time.Second)
 	made := l.stop(t)
 	waitFor(t, "the kafka sink to take part again", func() bool { return len(p.said("sink works again")) > 0 })
+	waitFor(t, "what waits in the spool", func() bool { return !strings.Contains(spoolState(t, dir), "behind") })
 	books, most := p.stop(t), mem.end()
 
 	lost := books.socket(t, netns, "lost")
@@ -60,8 +63,8 @@ func chaosKafka(t *testing.T, f *figures) {
 	if a.records != made.Events() || b.missing(a) != 0 || b.records != a.records || b.repeats != 0 {
 		t.Errorf("%d events: the file has %d, the topic %d, of which %d twice", made.Events(), a.records, b.records, b.repeats)
 	}
-	if most > before+96+64 {
-		t.Errorf("%d MiB resident, %d before: expected no more than the queue's 96 MiB, and some garbage", most, before)
+	if most > before+32+64 {
+		t.Errorf("%d MiB resident, %d before: expected no more than the queue's 32 MiB, and some garbage", most, before)
 	}
 	f.tell("broker dead %s at %.0f events/s: %d made, %d in the file, %d in the topic, %d twice, 0 out of order", down, made.PerSecond(), made.Events(), a.records, b.records, b.repeats)
 	f.tell("file meanwhile: longest still for %s; resident %d MiB before, %d at most", file.Round(time.Millisecond), before, most)

@@ -19,6 +19,7 @@ import (
 )
 
 const chaosNATSConfig = chaosSource + `
+spool: {mode: always, dir: %[2]s/spool, max: 1GiB, min_free: 0, segment: 4MiB}
 sinks:
   file: {type: file, path: %[2]s/out, encoding: protobuf, rotate: {size: 0}}
   stream:
@@ -29,7 +30,7 @@ sinks:
     encoding: protobuf
     batch: record_batch
     subject: "flows.{node}"
-    memory: 96MiB
+    memory: 32MiB
     retry: {max: 500ms}
     publish_timeout: 1s
     jetstream: {stream: CTFERRY}
@@ -177,6 +178,7 @@ func chaosNATS(t *testing.T, f *figures) {
 	h.setRoom(t, -1)
 	h.grows(t)
 	made := l.stop(t)
+	waitFor(t, "what waits in the spool", func() bool { return !strings.Contains(spoolState(t, dir), "behind") })
 	books, most := p.stop(t), mem.end()
 
 	a, b := trailOfFiles(t, "protobuf", out), h.read(t)
@@ -186,7 +188,7 @@ func chaosNATS(t *testing.T, f *figures) {
 	if a.records != made.Events() || b.missing(a) != 0 || b.records != a.records || b.repeats != 0 {
 		t.Errorf("%d events: the file has %d, the stream %d and %d twice", made.Events(), a.records, b.records, b.repeats)
 	}
-	if most > before+96+64 {
+	if most > before+32+64 {
 		t.Errorf("%d MiB resident, %d before", most, before)
 	}
 	f.tell("stopped %s, no right to publish %s, stream full %s, at %.0f events/s: %d made, %d in the file, %d in the stream, %d twice, 0 out of order",
