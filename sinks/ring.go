@@ -52,8 +52,8 @@ func (m mark) since(o mark) mark {
 const recordSize = uint64(unsafe.Sizeof(Record{}))
 
 // newRing makes a ring that never uses more than memory bytes, of which one
-// quarter is for the headers: that is in balance for records of 192 bytes,
-// which is what the smallest format makes; larger ones run out of bytes first.
+// quarter is for the headers: that is in balance for records of some 200
+// bytes, which is what the smallest format makes; larger ones run out of bytes first.
 func newRing(memory uint64) *ring {
 	n := memory / 4 / recordSize
 	return &ring{data: make([]byte, memory-n*recordSize), recs: make([]Record, n)}

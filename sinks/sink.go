@@ -37,10 +37,9 @@ type Record struct {
 	Table  flow.Table
 	Family flow.Family
 	Proto  uint8
+	own    bool // a gap that the outlet of a spool tells itself: it is not on disk
 	Origin *flow.Origin
-
-	frame uint64 // of the spool, in which it is
-	own   bool   // a gap that the outlet of a spool tells itself: it is not on disk
+	frame  uint64 // of the spool, in which it is
 }
 
 // Batch is a run of records on its way to a sink.
