@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ctferry/ctferry/internal/testnet"
 )
 
 // TestReproducible builds a release twice, the second time from a copy of the
@@ -65,7 +67,7 @@ func copyTree(t *testing.T) string {
 	list.Dir = "../.."
 	out, err := list.Output()
 	if err != nil {
-		t.Skipf("not a git tree: %v", err)
+		testnet.Unavailable(t, "not a git tree: %v", err)
 	}
 	dir := t.TempDir()
 	for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
@@ -102,7 +104,7 @@ func copyFile(from, to string) error {
 // TestVersions: dpkg sorts what the script makes of git's words as git means them.
 func TestVersions(t *testing.T) {
 	if _, err := exec.LookPath("dpkg"); err != nil {
-		t.Skip("no dpkg")
+		testnet.Unavailable(t, "dpkg is not installed")
 	}
 	script, err := os.ReadFile("build")
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/ctferry/ctferry/internal/testnet"
 )
 
 // key gets a user's public key, or fails.
@@ -76,7 +78,7 @@ func TestCredentialsAtOnce(t *testing.T) {
 
 func TestCredentialsGroup(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("giving files to another group needs root")
+		testnet.Unavailable(t, "giving files to another group needs root")
 	}
 	group := func(path string) uint32 {
 		info, err := os.Stat(path)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ctferry/ctferry/internal/testnet"
 )
 
 // fill writes files with their modes into a directory of keys.
@@ -55,7 +57,7 @@ func TestFind(t *testing.T) {
 // viewer's key comes as the viewer.
 func TestFindWithoutRights(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("becoming somebody else needs root")
+		testnet.Unavailable(t, "becoming somebody else needs root")
 	}
 	dir := fill(t, map[string]fs.FileMode{"admin.json": 0o640, "admin.nk": 0o640, "viewer.json": 0o644, "viewer.nk": 0o644})
 	for path := filepath.Dir(dir); path != os.TempDir() && path != "/"; path = filepath.Dir(path) {
