@@ -18,7 +18,7 @@ test: deps ## everything, on the real kernel and real brokers
 	$(GO) test -race -count=1 -timeout 30m ./... # the kernel and the brokers are no input that a cached result knows
 
 chaos: deps ## the fault suite at full length, with its table of figures; CASE=kill, CASE=nats ... runs one
-	CHAOS=long $(GO) test -v -count=1 -timeout 60m -run 'TestChaos/./$(CASE)' ./cmd/ctferry
+	CHAOS=long $(GO) test -v -count=1 -timeout 60m -run 'TestChaos/./($(CASE))' ./cmd/ctferry
 
 deps: ## what the tests use beside Go; says what it cannot install
 	@./.ci/deps

@@ -30,7 +30,7 @@ func conntrackLine(argv []string, in io.Reader, out, errOut io.Writer) int {
 		if t.Remote() {
 			return remoteHosts(ctx, t)
 		}
-		return thisHost(front, t.NetNS)
+		return thisHost(front, argv, t.NetNS)
 	}
 	return front.Run(context.Background(), argv[1:])
 }
@@ -41,7 +41,7 @@ func conntrackLine(argv []string, in io.Reader, out, errOut io.Writer) int {
 const eventBuffer = 256 * option.MiB
 
 // thisHost is the host itself, or a network namespace of it.
-func thisHost(front *frontend.Front, netns string) (frontend.Hosts, error) {
+func thisHost(front *frontend.Front, argv []string, netns string) (frontend.Hosts, error) {
 	if err := knownNamespace(netns); err != nil {
 		return nil, err
 	}
@@ -60,7 +60,8 @@ func thisHost(front *frontend.Front, netns string) (frontend.Hosts, error) {
 			return &flow.Origin{Node: id.Node, NetNS: netns, BootID: id.BootID, Run: id.Run, Cookie: netnsCookie(netns)}
 		},
 	}
-	return frontend.Local(executor, nil), nil
+	written := &journal{Caller: executor, argv: argv, dial: systemLog(front.Program)}
+	return frontend.Local(written, written.close), nil
 }
 
 // hostIdentity is who this host is in records that no configuration names.
