@@ -42,7 +42,7 @@ type stretch struct {
 	tally   Tally
 	written int64
 	lost    bool
-	quiet   bool // with lost: a correction, nothing was lost
+	quiet   bool // with lost: a correction, or a frame that is for others; nothing was lost
 }
 
 // Losses is what a cursor never gave, since there is this cursor.
@@ -198,7 +198,10 @@ func (c *Cursor) pop() {
 
 // lose enters a loss that the reader came upon, behind what has been given.
 func (c *Cursor) lose(end uint64, lost Tally, quiet bool) {
-	if !lost.IsZero() {
+	if n := len(c.outstanding); quiet && n > 0 && c.outstanding[n-1].quiet {
+		last := &c.outstanding[n-1] // one entry, however much others have behind a frame that waits
+		last.end, last.tally = end, last.tally.plus(lost)
+	} else if !lost.IsZero() {
 		c.outstanding = append(c.outstanding, stretch{end: end, tally: lost, lost: true, quiet: quiet})
 	}
 	c.settle()

@@ -135,7 +135,7 @@ func readEnd(path string, base totals) totals {
 		if err != nil {
 			return end
 		}
-		if r.header.kind == kindBatch && r.header.seq >= end.Frames {
+		if r.header.batch() && r.header.seq >= end.Frames {
 			end.add(&r.header, size)
 		}
 	}
