@@ -3,6 +3,7 @@ package sinks
 import (
 	"bytes"
 	"log/slog"
+	"sort"
 	"sync"
 	"time"
 
@@ -18,7 +19,10 @@ import (
 type backlog struct {
 	o       *Outlet
 	store   *Store
-	cursor  *spool.Cursor // nil until the outlet runs
+	cursors [feeds]*spool.Cursor // nil until the outlet runs; the first also if there is no such place
+	ring    *ring                // in which what is older than the disk's may stand; nil without
+	polled  *spool.Frame         // that waits for the ring
+	from    feed                 // where the frame read last is from
 	decoder encode.Decoder
 	encoder encode.Encoder
 	batch   *flow.Batch // of one slot
@@ -26,11 +30,12 @@ type backlog struct {
 
 	slab   []byte
 	recs   []Record
-	frames []frameEnd   // of which recs are
-	given  int          // recs that have been released
-	taken  int          // and those that take gave
-	bytes  uint64       // of recs behind given
-	own    []flow.Event // the gaps among recs that are not on disk
+	frames []frameEnd // of which recs are
+	acked  int        // recs of the frames that have been acknowledged
+	given  int        // recs that have been released
+	taken  int        // and those that take gave
+	bytes  uint64     // of recs behind given
+	own    []ownGap   // those among recs that are not on disk
 
 	// What a gap record needs to know of what stood before and after it.
 	time   int64
@@ -49,6 +54,7 @@ const maxFrames = 1024
 type frameEnd struct {
 	seq uint64
 	end int
+	of  feed
 }
 
 func newBacklog(o *Outlet, s *Store, origin *flow.Origin) *backlog {
@@ -61,19 +67,27 @@ func newBacklog(o *Outlet, s *Store, origin *flow.Origin) *backlog {
 	}
 }
 
-// attach takes over the sink's cursor, from where nothing has been acknowledged.
+// attach takes over the sink's cursors, from where nothing has been acknowledged.
 func (b *backlog) attach() error {
-	c, err := b.store.spool.Cursor(b.o.cfg.Name, spool.Now)
-	if err != nil {
-		return err
+	b.time = time.Now().UnixNano()
+	var cursors [feeds]*spool.Cursor
+	for of, name := range feedsOf(b.o.cfg.Name) {
+		if feed(of) == remainder && !b.store.spool.Has(name) {
+			continue
+		}
+		c, err := b.store.spool.Cursor(name, spool.Now)
+		if err != nil {
+			return err
+		}
+		cursors[of] = c
+		if lag := c.Lag(); !lag.Oldest.IsZero() {
+			b.time = min(b.time, lag.Oldest.UnixNano())
+		}
 	}
+	b.o.woken = cursors[stored].Wake()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.cursor, b.time = c, time.Now().UnixNano()
-	if lag := c.Lag(); !lag.Oldest.IsZero() {
-		b.time = lag.Oldest.UnixNano()
-	}
-	b.o.woken = c.Wake()
+	b.cursors = cursors
+	b.mu.Unlock()
 	return nil
 }
 
@@ -88,26 +102,52 @@ func (b *backlog) waiting() (records int, size uint64) {
 	return len(b.recs) - b.given, b.bytes
 }
 
-// fill reads frames until there is enough for a batch, or no more. What has
-// been given in part must first be given whole.
-func (b *backlog) fill() {
+// empty reports whether nothing that was read waits to be taken.
+func (b *backlog) empty() bool { return b.given == len(b.recs) }
+
+// fill reads frames until there is enough for a batch, or no more: then it
+// reports that the disk is dry. What has been given in part must first be given
+// whole, and what stands in the ring is older.
+func (b *backlog) fill() (dry bool) {
 	b.notice()
 	for n := 0; b.given == 0 && len(b.frames) < maxFrames && !b.o.enough(mark{recs: uint64(len(b.recs)), bytes: b.bytes}); n++ {
 		if n == maxFrames {
 			b.o.rouse() // a sink that wants none of them must still see a stop
-			return
+			return false
 		}
-		f, err := b.cursor.Poll()
+		f, err := b.poll()
 		if err != nil {
 			b.trouble.tell(slog.LevelError, "spool cannot be read, will try again", "err", err)
-			return
+			return false
 		}
 		if f == nil {
-			return
+			return true
+		}
+		if b.ring != nil {
+			if older, _ := b.ring.waiting(); older > 0 {
+				b.polled = f // the ring only empties while there are such frames
+				return false
+			}
 		}
 		b.load(f)
 		b.settle()
 	}
+	return false
+}
+
+// poll reads the next frame, of the remainder first; nil if there is none.
+func (b *backlog) poll() (f *spool.Frame, err error) {
+	if f, b.polled = b.polled, nil; f != nil {
+		return f, nil
+	}
+	for b.from = remainder; b.from < feeds; b.from++ {
+		if c := b.cursors[b.from]; c != nil {
+			if f, err = c.Poll(); f != nil || err != nil {
+				return f, err
+			}
+		}
+	}
+	return nil, nil
 }
 
 // load reads a frame's records. What the frame's header said of them is in the
@@ -130,12 +170,12 @@ func (b *backlog) load(f *spool.Frame) {
 			b.tellLost(e.Time, f.First, e.Origin)
 			before, first = len(b.recs), false
 		}
-		if yes, sure := b.o.chooses(e); yes || !sure && b.o.cfg.Filter.Match(e) {
+		if b.wants(e) {
 			b.append(e, f.Seq)
 		}
 	}
 	got := uint64(len(b.recs) - before)
-	want, _ := f.Want(b.o.cfg.Name)
+	want, _ := f.Want(feedsOf(b.o.cfg.Name)[b.from])
 	switch {
 	case got > want:
 		b.o.ledger.recover(got - want)
@@ -144,19 +184,29 @@ func (b *backlog) load(f *spool.Frame) {
 		b.o.ledger.dropMany(dropDamage, unread)
 		b.o.ledger.shrink(want - got - unread)
 	}
-	b.frames = append(b.frames, frameEnd{f.Seq, len(b.recs)})
+	b.frames = append(b.frames, frameEnd{f.Seq, len(b.recs), b.from})
 	b.seq = f.Last
+}
+
+// wants reports whether an event is for the sink. What memory held was chosen
+// when it was offered, and may lack what a filter asks for.
+func (b *backlog) wants(e *flow.Event) bool {
+	if b.from == remainder {
+		return true
+	}
+	yes, sure := b.o.chooses(e)
+	return yes || !sure && b.o.cfg.Filter.Match(e)
 }
 
 func (b *backlog) append(e *flow.Event, frame uint64) {
 	start := len(b.slab)
 	if e.Type == flow.TypeStatus {
-		b.slab = b.o.appendStatus(b.slab, b.encoder, e)
+		b.slab = b.o.appendStatus(b.slab, b.encoder, e, 0)
 	} else {
 		b.slab = b.encoder.Append(b.slab, e)
 	}
 	rec := recordOf(e, b.slab[start:len(b.slab):len(b.slab)])
-	rec.frame = frame
+	rec.of, rec.frame = b.from, frame
 	b.put(rec)
 	b.time, b.origin = e.Time, e.Origin
 }
@@ -170,12 +220,21 @@ func (b *backlog) put(rec Record) {
 func (b *backlog) notice() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.cursor == nil || b.ended {
+	if b.ended {
 		return
 	}
-	full, damaged := b.o.ledger.notice(b.cursor.Losses())
-	b.lost[dropSpool] += full
-	b.lost[dropDamage] += damaged
+	for of, c := range b.cursors {
+		if c != nil {
+			full, damaged := b.o.ledger.notice(feed(of), c.Losses())
+			b.lost[dropSpool] += full
+			b.lost[dropDamage] += damaged
+		}
+	}
+}
+
+// passed notes a record that came by memory.
+func (b *backlog) passed(rec *Record) {
+	b.time, b.origin, b.seq = rec.Time, rec.Origin, max(b.seq, rec.Seq)
 }
 
 // tellLost turns what was lost into a gap record, which stands before a record
@@ -197,7 +256,7 @@ func (b *backlog) tellLost(until int64, seq uint64, origin *flow.Origin) {
 	}
 	rec := *b.o.loss.record()
 	rec.Value, rec.own = bytes.Clone(rec.Value), true
-	b.own = append(b.own, ownGap(&b.o.loss.event))
+	b.own = append(b.own, newOwnGap(&b.o.loss, len(b.recs)))
 	b.o.loss.clear()
 	b.o.ledger.offer(1, 0)
 	b.put(rec)
@@ -206,8 +265,17 @@ func (b *backlog) tellLost(until int64, seq uint64, origin *flow.Origin) {
 // putGap tells what was lost when nothing comes behind it.
 func (b *backlog) putGap() bool {
 	before := len(b.recs)
-	b.tellLost(time.Now().UnixNano(), b.seq+2, b.origin)
+	b.tellLost(time.Now().UnixNano(), b.after(), b.origin)
 	return len(b.recs) > before
+}
+
+// after is the number that a record would have before which a gap has the one
+// behind the last record. Before the first record of a run there is 0.
+func (b *backlog) after() uint64 {
+	if b.seq == 0 {
+		return 1
+	}
+	return b.seq + 2
 }
 
 func (b *backlog) take(count int, size uint64) []Record {
@@ -218,6 +286,13 @@ func (b *backlog) take(count int, size uint64) []Record {
 			break
 		}
 		to, sum = to+1, sum+n
+	}
+	// Whole frames, if there is one: only those can be acknowledged.
+	if i := sort.Search(len(b.frames), func(i int) bool { return b.frames[i].end > to }) - 1; to < len(b.recs) && i >= 0 && b.frames[i].end > b.given {
+		to, sum = b.frames[i].end, 0
+		for _, rec := range b.recs[b.given:to] {
+			sum += uint64(len(rec.Value))
+		}
 	}
 	b.taken = to
 	b.bytes -= sum
@@ -231,17 +306,44 @@ func (b *backlog) release() {
 
 // settle acknowledges the frames that are done, and begins anew when all are.
 func (b *backlog) settle() {
+	b.settleOwn()
+	for of, c := range b.cursors {
+		n, last := 0, -1
+		for ; n < len(b.frames) && b.frames[n].end <= b.given; n++ {
+			if b.frames[n].of == feed(of) {
+				last = n
+			}
+		}
+		if last >= 0 {
+			c.Ack(b.frames[last].seq)
+		}
+	}
 	n := 0
 	for n < len(b.frames) && b.frames[n].end <= b.given {
 		n++
 	}
 	if n > 0 {
-		b.cursor.Ack(b.frames[n-1].seq)
-		b.frames = b.frames[:copy(b.frames, b.frames[n:])]
+		b.acked = max(b.acked, b.frames[n-1].end)
 	}
+	b.frames = b.frames[:copy(b.frames, b.frames[n:])]
 	if b.given == len(b.recs) {
-		b.slab, b.recs, b.given, b.taken, b.bytes = b.slab[:0], b.recs[:0], 0, 0, 0
-		b.own = b.own[:0]
+		b.slab, b.recs, b.acked, b.given, b.taken, b.bytes = b.slab[:0], b.recs[:0], 0, 0, 0, 0
+		b.close()
+	}
+}
+
+// close gives up the place of what memory held, once all of it is delivered.
+func (b *backlog) close() {
+	c := b.cursors[remainder]
+	if c == nil || b.from == remainder {
+		return
+	}
+	b.mu.Lock()
+	b.cursors[remainder] = nil
+	b.o.ledger.begin(remainder, spool.Losses{})
+	b.mu.Unlock()
+	if err := b.store.spool.Remove(c.Name()); err != nil {
+		b.trouble.tell(slog.LevelError, "spool keeps an empty place", "err", err)
 	}
 }
 

@@ -10,21 +10,49 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// ownGap copies a gap that a loss told, which is used again.
-func ownGap(e *flow.Event) flow.Event {
-	own, gap, lost := *e, *e.Gap, *e.Gap.Lost
-	gap.Lost = &lost
-	own.Gap = &gap
-	return own
+// ownGap is a gap record that is not on disk.
+type ownGap struct {
+	at    int // in backlog.recs
+	event flow.Event
+	tells spool.Told // what of it the spool counts
 }
 
-// bequeath leaves to whoever takes over the cursor what nobody else knows of:
-// the gaps that were told and have no fate yet (among left, which take gave,
-// or not taken), and what no gap has told. They go to the end of the spool, and
-// so stand behind the records that they were lost before.
-func (b *backlog) bequeath(left []Record) {
+// newOwnGap copies a gap that a loss told, which is used again.
+func newOwnGap(l *loss, at int) ownGap {
+	own, gap, lost := l.event, *l.event.Gap, *l.event.Gap.Lost
+	gap.Lost = &lost
+	own.Gap = &gap
+	return ownGap{at, own, spool.Told{Dropped: l.by[dropSpool], Damaged: l.by[dropDamage], Refused: l.by[dropDisk]}}
+}
+
+// settleOwn notes with the cursors what gaps have told that have their fate. A
+// crash before that has the next run tell it again.
+func (b *backlog) settleOwn() {
+	n := 0
+	for ; n < len(b.own) && b.own[n].at < b.given; n++ {
+		b.tell(b.own[n].tells)
+		if b.own[n].at == b.acked {
+			b.acked++ // it stands before a frame, never within
+		}
+	}
+	b.own = b.own[:copy(b.own, b.own[n:])]
+}
+
+func (b *backlog) tell(t spool.Told) {
+	for _, c := range b.cursors {
+		if c != nil {
+			t = c.Tell(t)
+		}
+	}
+}
+
+// leaveGaps leaves to whoever takes over the cursors the gaps that were told and
+// have no fate yet (among left, which take gave, or not taken), and what no gap
+// has told. They go to the end of the spool, and so stand behind the records that
+// they were lost before.
+func (b *backlog) leaveGaps(left []Record) {
 	b.rewind(left)
-	b.tellLost(time.Now().UnixNano(), b.seq+2, b.origin)
+	b.tellLost(time.Now().UnixNano(), b.after(), b.origin)
 	var err error
 	for _, recs := range [][]Record{left, b.recs[b.taken:]} {
 		for i := range recs {
@@ -38,7 +66,7 @@ func (b *backlog) bequeath(left []Record) {
 		}
 	}
 	if err != nil {
-		b.trouble.tell(slog.LevelError, "spool does not keep a gap record, it is dropped", "err", err)
+		b.trouble.tell(slog.LevelError, "spool does not keep a gap record, the next run tells what it can", "err", err)
 	}
 }
 
@@ -48,24 +76,33 @@ func (b *backlog) rewind(left []Record) {
 	b.notice()
 	b.mu.Lock() // so that notice does not come between
 	defer b.mu.Unlock()
-	next, lost := b.cursor.Rewind()
-	n := uint64(0)
-	for _, recs := range [][]Record{left, b.recs[b.taken:]} {
-		for i := range recs {
-			if !recs[i].own && recs[i].frame < next {
-				n++
+	for of, c := range b.cursors {
+		if c == nil {
+			continue
+		}
+		next, lost := c.Rewind()
+		n := uint64(0)
+		for _, recs := range [][]Record{left, b.recs[b.taken:]} {
+			for i := range recs {
+				if !recs[i].own && recs[i].of == feed(of) && recs[i].frame < next {
+					n++
+				}
 			}
 		}
+		b.o.ledger.forgo(feed(of), n, lost)
+		b.lost[dropSpool] += n
 	}
-	b.o.ledger.forgo(n, lost)
-	b.lost[dropSpool] += n
 }
 
-// keep puts a gap of our own into the spool.
+// keep puts a gap of our own into the spool, where it outlives us.
 func (b *backlog) keep(rec *Record) error {
 	for i := range b.own {
-		if e := &b.own[i]; e.Seq == rec.Seq && e.Origin == rec.Origin {
-			return b.store.keepGap(b.o.cfg.Name, e)
+		if e := &b.own[i].event; e.Seq == rec.Seq && e.Origin == rec.Origin {
+			if err := b.store.keepGap(b.o.cfg.Name, e); err != nil {
+				return err
+			}
+			b.tell(b.own[i].tells)
+			return nil
 		}
 	}
 	return errors.New("it is not known any more")

@@ -67,20 +67,12 @@ func (f *Fanout) Take(b *flow.Batch) (fill float64) {
 	for i := range f.plan.filters {
 		f.plan.filters[i].match(events)
 	}
+	f.plan.part(f.store != nil)
+	if f.store == nil || f.store.cfg.Mode == SpoolOverflow {
+		fill = f.plan.hand(events)
+	}
 	if f.store != nil {
-		return f.plan.keep(f.store, events)
-	}
-	for i := range f.plan.renderings {
-		f.plan.renderings[i].reset(len(events))
-	}
-	for i := range f.plan.routes {
-		f.plan.routes[i].choose(&f.plan, events)
-	}
-	for i := range f.plan.renderings {
-		f.plan.renderings[i].render(events)
-	}
-	for i := range f.plan.routes {
-		fill = max(fill, f.plan.routes[i].offer(&f.plan, events))
+		fill = max(fill, f.plan.keep(f.store, events))
 	}
 	return fill
 }

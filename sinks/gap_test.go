@@ -34,13 +34,13 @@ func TestGapStandsWhereTheLossWas(t *testing.T) {
 	for seed := range uint64(20) {
 		for _, format := range []string{"json", "xml", "protobuf"} {
 			t.Run(fmt.Sprintf("%s/%d", format, seed), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { overflow(t, format, seed) })
+				synctest.Test(t, func(t *testing.T) { overfill(t, format, seed) })
 			})
 		}
 	}
 }
 
-func overflow(t *testing.T, format string, seed uint64) {
+func overfill(t *testing.T, format string, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	sink := &script{write: func(context.Context, int, *Batch) error {
 		time.Sleep(10 * time.Millisecond)

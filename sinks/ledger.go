@@ -41,7 +41,7 @@ type ledger struct {
 	count   flow.SinkBooks
 	dropped [reasons]uint64
 	errors  [len(classNames)]uint64
-	seen    spool.Losses // those of the spool that are in the books
+	seen    [feeds]spool.Losses // those of the spool that are in the books
 }
 
 // offer enters n records of which lost found no room.
@@ -121,24 +121,32 @@ func (l *ledger) shrink(n uint64) {
 	l.dropped[dropUnwanted] += n - recovered
 }
 
-// notice enters what the spool has lost since the last time.
-func (l *ledger) notice(now spool.Losses) (full, damaged uint64) {
+// notice enters what the spool has lost of a feed since the last time.
+func (l *ledger) notice(of feed, now spool.Losses) (full, damaged uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	full = now.Dropped.Records - min(l.seen.Dropped.Records, now.Dropped.Records)
-	damaged = now.Damaged.Records - min(l.seen.Damaged.Records, now.Damaged.Records)
+	seen := &l.seen[of]
+	full = now.Dropped.Records - min(seen.Dropped.Records, now.Dropped.Records)
+	damaged = now.Damaged.Records - min(seen.Damaged.Records, now.Damaged.Records)
 	l.count.Held -= full + damaged
 	l.dropped[dropSpool] += full
 	l.dropped[dropDamage] += damaged
 	if full+damaged > 0 {
-		l.seen = now
+		*seen = now
 	}
 	return full, damaged
 }
 
+// begin notes what a feed had lost before anything of it was in the books.
+func (l *ledger) begin(of feed, lost spool.Losses) {
+	l.mu.Lock()
+	l.seen[of] = lost
+	l.mu.Unlock()
+}
+
 // forgo enters n records as dropped by the spool, for all that lost says: the
 // others of it have their fate already.
-func (l *ledger) forgo(n uint64, lost spool.Losses) {
+func (l *ledger) forgo(of feed, n uint64, lost spool.Losses) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -146,8 +154,21 @@ func (l *ledger) forgo(n uint64, lost spool.Losses) {
 	}
 	l.count.Held -= n
 	l.dropped[dropSpool] += n
-	l.seen.Dropped.Records += lost.Dropped.Records
-	l.seen.Damaged.Records += lost.Damaged.Records
+	l.seen[of].Dropped.Records += lost.Dropped.Records
+	l.seen[of].Damaged.Records += lost.Damaged.Records
+}
+
+// strand writes off n records that were in memory alone, with a sink that never
+// came back; the books are closed then.
+func (l *ledger) strand(n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	l.count.Held -= n
+	l.dropped[dropShutdown] += n
 }
 
 // close writes off what the queue says is lost. Later entries change nothing,

@@ -12,6 +12,7 @@ const lossSeveral = "several"
 // becomes one gap record, which stands where the lost records would have.
 type loss struct {
 	count uint64
+	by    [reasons]uint64
 	last  Record // the last that was lost; its Value is not kept
 	size  uint64 // of the gap record that was encoded last
 
@@ -44,8 +45,19 @@ func (l *loss) addRun(n uint64, since int64, last *Record, why reason) {
 	}
 	l.gap.Since, l.gap.Until = min(l.gap.Since, since), max(l.gap.Until, last.Time)
 	l.count += n
+	l.by[why] += n
 	l.last = *last
 	l.last.Value = nil
+}
+
+// join adds what another, which begins anew, has gathered.
+func (l *loss) join(o *loss) {
+	for why, n := range o.by {
+		if n > 0 {
+			l.addRun(n, o.gap.Since, &o.last, reason(why))
+		}
+	}
+	o.clear()
 }
 
 // told makes the gap. It bears the sequence number of the last lost record,
@@ -74,6 +86,6 @@ func (l *loss) record() *Record {
 }
 
 func (l *loss) clear() {
-	l.count = 0
+	l.count, l.by = 0, [reasons]uint64{}
 	l.last = Record{}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/ctferry/ctferry/encode"
+	"github.com/ctferry/ctferry/sinks/spool"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -23,7 +24,8 @@ type Outlet struct {
 	queue      queue
 	wake       chan struct{}   // there may be something to do for the courier
 	woken      <-chan struct{} // the same, said by the spool; nil without one
-	backlog    *backlog        // the queue, if it is the spool's
+	backlog    *backlog        // the queue, or the part of it that is the spool's
+	overflow   *overflow       // the queue, if it is both
 
 	front loss // what the store had no room for; the Fanout's alone
 
@@ -60,16 +62,23 @@ func NewStoredOutlet(cfg Config, node string, run [16]byte, s *Store, before *Ou
 	o.queue = o.backlog
 	o.front = newLoss(cfg.Name, nil)
 	o.ledger.stored = true
+	if s.cfg.Mode == SpoolOverflow {
+		if n := len(remainderOf(cfg.Name)); n > spool.MaxName {
+			return nil, fmt.Errorf("sink %q: the name is too long to be spooled: expected %d bytes at most", cfg.Name, spool.MaxName-n+len(cfg.Name))
+		}
+		o.overflow = newOverflow(o)
+		o.queue = o.overflow
+	}
 	if before != nil && before.backlog != nil && before.cfg.Name == cfg.Name {
 		o.ledger = before.ledger
+		if o.overflow != nil {
+			o.overflow.succeed(before.overflow)
+		}
 		return o, nil
 	}
-	lag, losses, err := s.state(cfg.Name)
-	if err != nil {
+	if err := s.inherit(o); err != nil {
 		return nil, err
 	}
-	o.ledger.seen = losses
-	o.ledger.recover(lag.Records)
 	return o, nil
 }
 

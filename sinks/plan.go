@@ -35,6 +35,7 @@ type route struct {
 	rendering int // in plan.renderings
 	chosen    []int
 	recs      []Record
+	disk      bool   // the batch under way goes to the spool
 	stored    uint64 // events of the parcel under way that the outlet wants
 	told      bool   // one of them is the gap of what it lost before
 }
@@ -49,6 +50,35 @@ func newPlan(outlets []*Outlet) plan {
 		})
 	}
 	return p
+}
+
+// part notes which outlets' events go to the disk.
+func (p *plan) part(stored bool) {
+	for i := range p.routes {
+		r := &p.routes[i]
+		r.disk = stored && (r.outlet.overflow == nil || r.outlet.overflow.claim())
+	}
+}
+
+// hand gives the events to the outlets that have them in memory.
+func (p *plan) hand(events []flow.Event) (fill float64) {
+	for i := range p.renderings {
+		p.renderings[i].reset(len(events))
+	}
+	for i := range p.routes {
+		if r := &p.routes[i]; !r.disk {
+			r.choose(p, events)
+		}
+	}
+	for i := range p.renderings {
+		p.renderings[i].render(events)
+	}
+	for i := range p.routes {
+		if r := &p.routes[i]; !r.disk {
+			fill = max(fill, r.offer(p, events))
+		}
+	}
+	return fill
 }
 
 func (p *plan) filterOf(m Matcher) int {
@@ -137,6 +167,9 @@ func (r *route) wants(p *plan, e *flow.Event, i int) bool {
 
 // offer hands the chosen records over, with their order.
 func (r *route) offer(p *plan, events []flow.Event) (fill float64) {
+	if r.outlet.overflow != nil {
+		return r.offerWhole(p, events)
+	}
 	rendered := &p.renderings[r.rendering]
 	r.recs = r.recs[:0]
 	for _, i := range r.chosen {
@@ -147,9 +180,30 @@ func (r *route) offer(p *plan, events []flow.Event) (fill float64) {
 		}
 		// The books in a status record count everything that stands before it.
 		fill = max(fill, r.flush())
-		r.recs = append(r.recs, recordOf(e, r.status(rendered.encoder, e)))
+		r.recs = append(r.recs, recordOf(e, r.outlet.appendStatus(nil, rendered.encoder, e, 0)))
 	}
 	return max(fill, r.flush())
+}
+
+// offerWhole is offer for an outlet that takes all of the batch into memory or
+// nothing: then the batch is for the disk.
+func (r *route) offerWhole(p *plan, events []flow.Event) (fill float64) {
+	if len(r.chosen) == 0 {
+		return 0
+	}
+	rendered := &p.renderings[r.rendering]
+	r.recs = r.recs[:0]
+	for n, i := range r.chosen {
+		e := &events[i]
+		value := rendered.record(i)
+		if e.Type == flow.TypeStatus {
+			value = r.outlet.appendStatus(nil, rendered.encoder, e, uint64(n))
+		}
+		r.recs = append(r.recs, recordOf(e, value))
+	}
+	fill, taken := r.outlet.overflow.offer(r.recs)
+	r.disk = !taken
+	return fill
 }
 
 func (r *route) flush() (fill float64) {
@@ -161,15 +215,13 @@ func (r *route) flush() (fill float64) {
 	return fill
 }
 
-// status renders a status record with the outlet's own books.
-func (r *route) status(encoder encode.Encoder, e *flow.Event) []byte {
-	return r.outlet.appendStatus(nil, encoder, e)
-}
-
-// appendStatus renders a status record with the outlet's own books. It
-// allocates: status records are rare.
-func (o *Outlet) appendStatus(dst []byte, encoder encode.Encoder, e *flow.Event) []byte {
+// appendStatus renders a status record with the outlet's own books, as they are
+// when the given number of records more is held. It allocates: status records
+// are rare.
+func (o *Outlet) appendStatus(dst []byte, encoder encode.Encoder, e *flow.Event, more uint64) []byte {
 	own, agent, books := *e, flow.Agent{}, o.Books()
+	books.Offered += more
+	books.Held += more
 	if e.Agent != nil {
 		agent = *e.Agent
 	}

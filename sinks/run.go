@@ -49,6 +49,9 @@ func (o *Outlet) Run(ctx context.Context) error {
 		back = false
 	}
 	if !back {
+		if o.overflow != nil {
+			o.overflow.strand()
+		}
 		err = errors.Join(err, ErrStuck)
 	}
 	if err != nil {
@@ -83,8 +86,11 @@ func (o *Outlet) wait(ctx context.Context, cancel func(), ended <-chan error) (e
 func (o *Outlet) carry(stop <-chan struct{}, work context.Context) error {
 	c := newCourier(o, stop, work)
 	err := c.run()
-	if o.backlog != nil {
-		o.backlog.bequeath(c.left)
+	switch {
+	case o.overflow != nil:
+		o.overflow.bequeath(c.left)
+	case o.backlog != nil:
+		o.backlog.bequeath(c.left, nil)
 	}
 	o.ledger.close(o.queue)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), closeTime)

@@ -38,6 +38,7 @@ type Record struct {
 	Family flow.Family
 	Proto  uint8
 	own    bool // a gap that the outlet of a spool tells itself: it is not on disk
+	of     feed // of the spool, from which it is
 	Origin *flow.Origin
 	frame  uint64 // of the spool, in which it is
 }

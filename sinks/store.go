@@ -107,7 +107,7 @@ func (s *Store) Forget(keep map[string]bool) error {
 		return err
 	}
 	for i := range st.Cursors {
-		if c := &st.Cursors[i]; !keep[c.Name] {
+		if c := &st.Cursors[i]; !keep[sinkOf(c.Name)] {
 			s.log.Warn("spool forgets a sink that is not configured", "sink", c.Name, "records", c.Lag.Records)
 			err = errors.Join(err, s.spool.Remove(c.Name))
 		}
@@ -119,7 +119,7 @@ func (s *Store) Forget(keep map[string]bool) error {
 // is gone for good. What it held is in its books as dropped (shutdown) then.
 func (s *Store) Retire(o *Outlet) error {
 	o.ledger.abandon()
-	return s.spool.Remove(o.cfg.Name)
+	return errors.Join(s.spool.Remove(o.cfg.Name), s.spool.Remove(remainderOf(o.cfg.Name)))
 }
 
 // last is what is known of a parcel's last record.
@@ -147,6 +147,11 @@ func (s *Store) write(p *parcel, trouble *sampler) {
 		trouble.tell(slog.LevelError, "spool takes nothing, records are dropped", "records", p.frame.Records, "err", err)
 		for i, o := range p.outlets {
 			o.dropSpooled(p.frame.Counts[i].N, p.since, p.last(), dropDisk)
+		}
+	}
+	for _, o := range p.outlets {
+		if o.overflow != nil {
+			o.overflow.landed()
 		}
 	}
 	s.mu.Lock()
@@ -202,8 +207,11 @@ func (s *Store) push(p *parcel) {
 
 // full reports whether a parcel should take no more.
 func (s *Store) full(p *parcel) bool {
-	return len(p.frame.Payload) >= min(maxParcelBytes, int(s.cfg.Segment/4))
+	return len(p.frame.Payload) >= s.parcelSize()
 }
+
+// parcelSize is where a parcel is closed, in bytes.
+func (s *Store) parcelSize() int { return min(maxParcelBytes, int(s.cfg.Segment/4)) }
 
 // add puts an event behind the others of a parcel.
 func (s *Store) add(p *parcel, e *flow.Event) {
@@ -221,12 +229,28 @@ func one(b []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) { yield(b) }
 }
 
-// state is what a sink has not had yet, and has lost. A sink that is new begins now.
-func (s *Store) state(name string) (spool.Lag, spool.Losses, error) {
-	c, err := s.spool.Cursor(name, spool.Now)
-	if err != nil {
-		return spool.Lag{}, spool.Losses{}, fmt.Errorf("sink %q: %w", name, err)
+// inherit enters into an outlet's books what earlier runs have left to it, and
+// has it tell what was lost then and it was not told of. A sink that is new
+// begins now.
+func (s *Store) inherit(o *Outlet) error {
+	for of, name := range feedsOf(o.cfg.Name) {
+		if feed(of) == remainder && !s.spool.Has(name) {
+			continue
+		}
+		c, err := s.spool.Cursor(name, spool.Now)
+		if err != nil {
+			return fmt.Errorf("sink %q: %w", o.cfg.Name, err)
+		}
+		lag, losses := c.State()
+		o.ledger.begin(feed(of), losses)
+		o.ledger.recover(lag.Records)
+		untold := c.Untold()
+		o.backlog.lost[dropSpool] += untold.Dropped
+		o.backlog.lost[dropDamage] += untold.Damaged
+		o.backlog.lost[dropDisk] += untold.Refused
+		if o.overflow != nil && lag.Frames > 0 {
+			o.overflow.spilling = true
+		}
 	}
-	lag, losses := c.State()
-	return lag, losses, nil
+	return nil
 }

@@ -13,8 +13,9 @@ type SpoolMode string
 
 // The modes.
 const (
-	SpoolOff    SpoolMode = "off"    // never: what a sink has not taken is in memory only
-	SpoolAlways SpoolMode = "always" // every record, before a sink gets it: it survives a crash
+	SpoolOff      SpoolMode = "off"      // never: what a sink has not taken is in memory only
+	SpoolOverflow SpoolMode = "overflow" // once a sink's memory is full, until it has caught up, and at a stop
+	SpoolAlways   SpoolMode = "always"   // every record, before a sink gets it: it survives a crash
 )
 
 // SpoolConfig is the configuration of store-and-forward, which all sinks share.
@@ -51,8 +52,8 @@ const minSpoolMemory = 2 * option.MiB
 // the mode is off or not.
 func (c *SpoolConfig) Validate() error {
 	var fs option.Faults
-	if c.Mode != SpoolOff && c.Mode != SpoolAlways {
-		fs.Add("mode", fmt.Sprintf("%q is not known: expected always or off", c.Mode))
+	if c.Mode != SpoolOff && c.Mode != SpoolOverflow && c.Mode != SpoolAlways {
+		fs.Add("mode", fmt.Sprintf("%q is not known: expected always, overflow or off", c.Mode))
 	}
 	if !filepath.IsAbs(c.Dir) {
 		fs.Add("dir", fmt.Sprintf("%q: expected an absolute path", c.Dir))

@@ -12,7 +12,7 @@ import (
 // openStore opens the spool if there is to be one. Sinks that are no longer
 // configured lose their place in it; a sink that is disabled keeps its own.
 func (s *service) openStore(cfg *configs.Config) error {
-	if cfg.Spool.Mode != sinks.SpoolAlways {
+	if cfg.Spool.Mode == sinks.SpoolOff {
 		s.warnLeft(cfg)
 		return nil
 	}

@@ -57,7 +57,7 @@ func (s *Spool) append(f *Frame) error {
 	f.Seq, f.Written = s.end.Frames, time.Now()
 	s.mu.Unlock()
 	h := header{
-		kind: kindBatch, seq: f.Seq, records: f.Records, first: f.First, last: f.Last,
+		kind: f.kind(), seq: f.Seq, records: f.Records, first: f.First, last: f.Last,
 		written: f.Written.UnixNano(), counts: f.Counts,
 	}
 	s.record, s.scratch = s.compress.appendFrame(s.record[:0], s.scratch, &h, f.Payload)

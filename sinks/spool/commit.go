@@ -100,6 +100,11 @@ func (s *Spool) closing() error {
 	s.mu.Lock()
 	s.gone = true
 	s.mu.Unlock()
+	if s.acks != nil {
+		s.noting.Lock() // whoever comes later sees that it is gone
+		err = errors.Join(err, s.acks.Close())
+		s.noting.Unlock()
+	}
 	s.unsynced = nil
 	if s.wal != nil {
 		err = errors.Join(err, s.wal.close())

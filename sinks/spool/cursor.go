@@ -32,6 +32,8 @@ type Cursor struct {
 	outstanding []stretch
 	given       int // frames among outstanding
 	losses      Losses
+	told        Told
+	slot        int   // in the file of acknowledgements
 	written     int64 // of the last frame that was acknowledged
 }
 
@@ -42,7 +44,7 @@ type stretch struct {
 	tally   Tally
 	written int64
 	lost    bool
-	quiet   bool // with lost: a correction, nothing was lost
+	quiet   bool // with lost: a correction, or a frame that is for others; nothing was lost
 }
 
 // Losses is what a cursor never gave, since there is this cursor.
@@ -51,6 +53,31 @@ type Losses struct {
 	Damaged Tally `json:"damaged"` // could not be read
 	Refused Tally `json:"refused"` // Append could not store it; Bytes are before compression
 }
+
+// Told is how many of the lost records the sink has been told of.
+type Told struct {
+	Dropped uint64 `json:"dropped"`
+	Damaged uint64 `json:"damaged"`
+	Refused uint64 `json:"refused"`
+}
+
+// records is how many records were lost.
+func (l *Losses) records() Told {
+	return Told{l.Dropped.Records, l.Damaged.Records, l.Refused.Records}
+}
+
+// less gives t without o, never below zero.
+func (t Told) less(o Told) Told {
+	return Told{t.Dropped - min(t.Dropped, o.Dropped), t.Damaged - min(t.Damaged, o.Damaged), t.Refused - min(t.Refused, o.Refused)}
+}
+
+// plus gives both together.
+func (t Told) plus(o Told) Told {
+	return Told{t.Dropped + o.Dropped, t.Damaged + o.Damaged, t.Refused + o.Refused}
+}
+
+// IsZero reports whether nothing was counted.
+func (t Told) IsZero() bool { return t == Told{} }
 
 // Lag is how much a cursor has not acknowledged.
 type Lag struct {
@@ -95,6 +122,7 @@ func (s *Spool) cursor(name string, start Start) (*Cursor, error) {
 		return nil, fmt.Errorf("there are %d already, expected no more", len(s.cursors))
 	}
 	c := newCursor(s, name)
+	c.slot = s.freeSlot()
 	place := &s.end
 	if (start == Oldest || s.forgot) && len(s.segments) > 0 {
 		place = &s.segments[0].base
@@ -125,6 +153,13 @@ func (s *Spool) Remove(name string) error {
 	return nil
 }
 
+// Has reports whether there is a cursor of a name.
+func (s *Spool) Has(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursors[name] != nil
+}
+
 // Name is the sink's name.
 func (c *Cursor) Name() string { return c.name }
 
@@ -140,8 +175,14 @@ func (c *Cursor) rouse() {
 }
 
 // Ack says that every frame up to and with the one of the given number has
-// reached its place. It is on disk within saveEvery.
+// reached its place. The death of the process no longer undoes it when Ack
+// returns, and a power failure after saveEvery.
 func (c *Cursor) Ack(seq uint64) {
+	c.acknowledge(seq)
+	c.note()
+}
+
+func (c *Cursor) acknowledge(seq uint64) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.removed {
@@ -156,6 +197,31 @@ func (c *Cursor) Ack(seq uint64) {
 		c.settle()
 	}
 	c.s.dirty = true
+}
+
+// Tell notes that the sink has been told of lost records, as many of them as
+// Untold says at most; rest is what was more. It survives like Ack.
+func (c *Cursor) Tell(n Told) (rest Told) {
+	if n.IsZero() {
+		return n
+	}
+	c.s.mu.Lock()
+	before := c.told
+	sum := before.plus(n)
+	all := c.losses.records()
+	c.told = Told{min(sum.Dropped, all.Dropped), min(sum.Damaged, all.Damaged), min(sum.Refused, all.Refused)}
+	rest = n.less(c.told.less(before))
+	c.s.dirty = true
+	c.s.mu.Unlock()
+	c.note()
+	return rest
+}
+
+// Untold is what was lost and the sink was not told of.
+func (c *Cursor) Untold() Told {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.losses.records().less(c.told)
 }
 
 // Rewind goes back to the oldest frame that is not acknowledged and still there,
@@ -198,7 +264,10 @@ func (c *Cursor) pop() {
 
 // lose enters a loss that the reader came upon, behind what has been given.
 func (c *Cursor) lose(end uint64, lost Tally, quiet bool) {
-	if !lost.IsZero() {
+	if n := len(c.outstanding); quiet && n > 0 && c.outstanding[n-1].quiet {
+		last := &c.outstanding[n-1] // one entry, however much others have behind a frame that waits
+		last.end, last.tally = end, last.tally.plus(lost)
+	} else if !lost.IsZero() {
 		c.outstanding = append(c.outstanding, stretch{end: end, tally: lost, lost: true, quiet: quiet})
 	}
 	c.settle()
@@ -234,14 +303,14 @@ func (c *Cursor) reposition() {
 
 // saved is what must survive of the cursor.
 func (c *Cursor) saved() savedCursor {
-	return savedCursor{Next: c.next, Accounted: c.accounted, Losses: c.losses, Written: c.written}
+	return savedCursor{Next: c.next, Accounted: c.accounted, Losses: c.losses, Told: c.told, Written: c.written}
 }
 
 // restore puts the cursor where saved says. What is no longer there is lost
 // with the segments that the cap took, if it was not counted then.
 func (c *Cursor) restore(saved savedCursor) {
 	c.outstanding, c.given = c.outstanding[:0], 0
-	c.next, c.accounted, c.losses, c.written = saved.Next, saved.Accounted, saved.Losses, saved.Written
+	c.next, c.accounted, c.losses, c.told, c.written = saved.Next, saved.Accounted, saved.Losses, saved.Told, saved.Written
 	c.read = Tally{saved.Next, saved.Accounted.Records, saved.Accounted.Bytes}
 	if len(c.s.segments) > 0 {
 		if base := c.s.segments[0].base.of(c.name); saved.Next < base.Frames {

@@ -16,13 +16,14 @@ import (
 // digits. It is replaced whole, so a crash leaves the old one or the new one.
 const (
 	cursorsFile    = "cursors"
-	cursorsVersion = 1
+	cursorsVersion = 2       // 1 had no revision, and nothing of what was told
 	maxCursorsFile = 1 << 20 // bytes
 )
 
 // savedState is the file's content.
 type savedState struct {
 	Version int                    `json:"version"`
+	Rev     uint64                 `json:"rev"` // see acks.go
 	End     totals                 `json:"end"` // what had been appended when this was written
 	Cursors map[string]savedCursor `json:"cursors"`
 }
@@ -35,6 +36,7 @@ type savedCursor struct {
 	Next      uint64 `json:"next"`
 	Accounted Tally  `json:"accounted"`
 	Losses    Losses `json:"losses"`
+	Told      Told   `json:"told"`
 	Written   int64  `json:"written"` // of the last frame that was acknowledged, ns since the epoch
 }
 
@@ -63,12 +65,19 @@ func decodeState(b []byte) (*savedState, error) {
 	if err := dec.Decode(&s); err != nil {
 		return nil, fmt.Errorf("cursors: %w", err)
 	}
+	if s.Version == 1 {
+		s.Version = cursorsVersion
+		for name, c := range s.Cursors {
+			c.Told = c.Losses.records() // nobody knows; twice would be wrong
+			s.Cursors[name] = c
+		}
+	}
 	return &s, s.check()
 }
 
 func (s *savedState) check() error {
 	if s.Version != cursorsVersion {
-		return fmt.Errorf("cursors: version %d: this program reads %d", s.Version, cursorsVersion)
+		return fmt.Errorf("cursors: version %d: this program reads up to %d", s.Version, cursorsVersion)
 	}
 	if len(s.Cursors) > MaxCursors || len(s.End.Counts) > MaxCursors {
 		return damage("cursors: more than there can be")

@@ -8,6 +8,7 @@
 //
 //	lock              held with flock(2) by the process that writes
 //	cursors           where each sink stands, and the totals at that moment (cursors.go)
+//	acks              where each sink stands since then (acks.go)
 //	segments/00000000 frames, each one record of a Prometheus write-ahead log (frame.go)
 //
 // Every segment begins with a checkpoint: the totals of all that was appended
@@ -27,8 +28,9 @@
 //   - An fsync that fails: its segment is written no more, and what had not been
 //     synced is written again to a new one. Readers get each frame once.
 //
-// A frame comes again after a crash if its acknowledgement was younger than
-// the last time the cursors were written (saveEvery): delivery is at least once.
+// Delivery is at least once. An acknowledgement outlives the process as soon as
+// Ack returns, so that the death of the process repeats only what a sink had got
+// and not acknowledged yet; a power failure repeats up to saveEvery.
 //
 // Ownership: Append copies what it is given. What a Cursor gives is the
 // caller's until its next call. Numbers on disk are little endian.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type Frame struct {
 	Last    uint64    // and of the last
 	Written time.Time // Append sets it
 	Counts  []Count   // how many of the records each sink wants; a sink that wants none need not be named
+	Chosen  bool      // the frame is for the sinks in Counts alone: no other cursor gives it
 	Payload []byte
 }
 
@@ -40,7 +42,7 @@ func (f *Frame) Want(sink string) (n uint64, known bool) {
 //
 //	 0  4  magic "ctf1"
 //	 4  1  format version, 1
-//	 5  1  kind: 1 batch, 2 checkpoint
+//	 5  1  kind: 1 batch, 2 checkpoint, 3 batch for those alone that the counts name
 //	 6  1  codec of the payload: 0 none, 1 zstd
 //	 7  1  number of counts less one, if any; else 0
 //	 8  4  bytes of the header, counts included
@@ -64,6 +66,7 @@ const (
 
 	kindBatch      = 1
 	kindCheckpoint = 2
+	kindChosen     = 3
 
 	codecNone = 0
 	codecZstd = 1
@@ -82,6 +85,14 @@ type header struct {
 	raw     uint32 // the payload's length before compression
 	stored  uint32 // and as it is stored
 	counts  []Count
+}
+
+// batch reports whether it is a frame of records, and not a checkpoint.
+func (h *header) batch() bool { return h.kind == kindBatch || h.kind == kindChosen }
+
+// spares reports whether the frame is none of a sink's business.
+func (h *header) spares(sink string) bool {
+	return h.kind == kindChosen && !slices.ContainsFunc(h.counts, func(c Count) bool { return c.Sink == sink })
 }
 
 // castagnoli is the polynomial of CRC-32C, which processors compute themselves.
@@ -138,7 +149,7 @@ func decodeHeader(b []byte, h *header) (payload []byte, err error) {
 	if err := h.decodeCounts(b[fixedHeader:size], b[7]); err != nil {
 		return nil, err
 	}
-	if h.kind != kindBatch && h.kind != kindCheckpoint || h.codec > codecZstd || h.raw > MaxPayload || int64(h.stored) != int64(len(b))-size {
+	if !h.batch() && h.kind != kindCheckpoint || h.codec > codecZstd || h.raw > MaxPayload || int64(h.stored) != int64(len(b))-size {
 		return nil, damage("frame header with values that cannot be")
 	}
 	return b[size:], nil
@@ -173,6 +184,13 @@ func (h *header) decodeCounts(b []byte, less uint8) error {
 		return damage("frame header with a wrong number of counts")
 	}
 	return nil
+}
+
+func (f *Frame) kind() uint8 {
+	if f.Chosen {
+		return kindChosen
+	}
+	return kindBatch
 }
 
 // check reports why f cannot be stored in a segment of the given size.

@@ -164,9 +164,15 @@ func (c *Cursor) step(p *place) *Frame {
 		return nil
 	}
 	h := &p.reader.header
+	c.pass(h.seq)
+	if h.spares(c.name) {
+		other := Tally{1, 0, uint64(size)}
+		c.read = c.read.plus(other)
+		c.lose(h.seq+1, other, true)
+		return nil
+	}
 	f := c.take(h, payload)
 	n, _ := f.Want(c.name) // a frame written before the sink was known counts nothing
-	c.pass(h.seq)
 	tally := Tally{1, n, uint64(size)}
 	c.read = c.read.plus(tally)
 	if err != nil {
@@ -192,9 +198,11 @@ func (c *Cursor) fetch(p *place) (size int, payload []byte, err error) {
 		}
 		h := &p.reader.header
 		switch {
-		case h.kind != kindBatch || h.seq < p.at.Frames:
+		case !h.batch() || h.seq < p.at.Frames:
 		case h.seq >= p.limit:
 			return 0, nil, nil
+		case h.spares(c.name):
+			return size, nil, nil
 		default:
 			payload, err = c.in.unpack.payload(h, stored)
 			return size, payload, err
@@ -207,7 +215,7 @@ func (c *Cursor) take(h *header, payload []byte) *Frame {
 	f := &c.in.frame
 	f.Seq, f.Records, f.First, f.Last = h.seq, h.records, h.first, h.last
 	f.Written, f.Payload = time.Unix(0, h.written), payload
-	f.Counts = append(f.Counts[:0], h.counts...)
+	f.Counts, f.Chosen = append(f.Counts[:0], h.counts...), h.kind == kindChosen
 	return f
 }
 

@@ -134,7 +134,8 @@ func (s *Spool) save() error {
 		s.mu.Unlock()
 		return nil
 	}
-	state := &savedState{Version: cursorsVersion, End: s.end.clone(), Cursors: make(map[string]savedCursor, len(s.cursors))}
+	s.rev++
+	state := &savedState{Version: cursorsVersion, Rev: s.rev, End: s.end.clone(), Cursors: make(map[string]savedCursor, len(s.cursors))}
 	for name, c := range s.cursors {
 		state.Cursors[name] = c.saved()
 	}

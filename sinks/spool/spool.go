@@ -14,7 +14,7 @@ import (
 // reads; Run and everything else may be called from any.
 //
 // Locks, in the order in which they are taken: appending, syncing, writing,
-// saving, mu. mu is never held over I/O but the closing or deleting of a file.
+// saving, noting, mu. mu is never held over I/O but the closing or deleting of a file.
 type Spool struct {
 	cfg   Config
 	log   *slog.Logger
@@ -39,7 +39,12 @@ type Spool struct {
 
 	saving sync.Mutex // one writer of the file of cursors
 
+	noting sync.Mutex // one acknowledgement is written at a time
+	slot   []byte     // what is written
+
 	mu       sync.Mutex
+	rev      uint64   // of the newest slot or file of cursors
+	acks     *os.File // nil if it could not be opened
 	closed   bool
 	gone     bool   // closed, and nothing may be written any more
 	dirty    bool   // the file of cursors is behind
@@ -118,10 +123,11 @@ func (s *Spool) recover() error {
 	if err := found.fill(s.dir); err != nil {
 		return err
 	}
-	s.end, s.segments, s.forgot = found.end, found.segments, found.forgot
+	s.end, s.segments, s.forgot, s.rev = found.end, found.segments, found.forgot, found.rev
 	s.synced = s.end.clone()
 	for name, saved := range found.cursors {
 		c := newCursor(s, name)
+		c.slot = s.freeSlot()
 		c.restore(saved)
 		s.cursors[name] = c
 	}
@@ -132,6 +138,10 @@ func (s *Spool) recover() error {
 	if err := s.save(); err != nil {
 		// A full disk at the start is like one later on: appending tries again.
 		s.log.Error("spool cannot write its cursors", "err", err)
+	}
+	if s.acks, err = openAcks(s.cfg.Dir); err != nil {
+		s.fault(&s.faults.Saves, err)
+		s.log.Error("spool cannot note acknowledgements at once, a crash repeats up to a second", "err", err)
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()

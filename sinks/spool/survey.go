@@ -21,7 +21,8 @@ type surveyed struct {
 	segments []segment
 	end      totals
 	cursors  map[string]savedCursor
-	forgot   bool // the file of cursors is damaged
+	forgot   bool   // the file of cursors is damaged
+	rev      uint64 // the highest revision of that file and of the acknowledgements
 }
 
 // survey reads the checkpoint of each segment and all headers of the last one.
@@ -43,11 +44,18 @@ func survey(dir string, log *slog.Logger) (*surveyed, error) {
 			}
 		}
 	}
+	newest, highest, err := readAcks(dir)
+	if err != nil {
+		return nil, err
+	}
+	found.rev = highest
 	if found.segments, err = listSegments(filepath.Join(dir, segmentsDir)); err != nil {
 		return nil, err
 	}
 	found.end = totals{Counts: map[string]uint64{}}
 	if saved != nil {
+		saved.renew(newest)
+		found.rev = max(found.rev, saved.Rev)
 		found.cursors = saved.Cursors
 		found.end = saved.End.clone()
 	}
@@ -135,7 +143,7 @@ func readEnd(path string, base totals) totals {
 		if err != nil {
 			return end
 		}
-		if r.header.kind == kindBatch && r.header.seq >= end.Frames {
+		if r.header.batch() && r.header.seq >= end.Frames {
 			end.add(&r.header, size)
 		}
 	}

@@ -1,0 +1,215 @@
+package sinks
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/ctferry/ctferry/encode"
+	"github.com/ctferry/ctferry/sinks/spool"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// A feed is one of a sink's two places in the spool.
+type feed uint8
+
+// The feeds, in the order in which they are read.
+const (
+	remainder feed = iota // what memory held at the last stop: it is older than the rest
+	stored                // what was stored under the sink's own name
+	feeds
+)
+
+// remainderSuffix makes a name that no sink can have.
+const remainderSuffix = ".memory"
+
+func remainderOf(sink string) string { return sink + remainderSuffix }
+
+// sinkOf is the sink that a cursor belongs to.
+func sinkOf(cursor string) string { return strings.TrimSuffix(cursor, remainderSuffix) }
+
+// feedsOf names a sink's cursors.
+func feedsOf(sink string) [feeds]string {
+	return [feeds]string{remainder: remainderOf(sink), stored: sink}
+}
+
+// bequeath leaves everything to whoever takes over. What was read from the disk
+// waits there still, and is read again; but not if the sink has had a part of a
+// frame, or if there is something in the ring, which is younger than that and
+// older than what is on disk. Then all that is in memory goes to the remainder.
+// What take gave and has no fate yet is left, if it was read from the disk, or
+// fresh, if it is the ring's.
+func (b *backlog) bequeath(left, fresh []Record) {
+	inRing := 0
+	if b.ring != nil {
+		b.ring.release()
+		inRing, _ = b.ring.waiting()
+	}
+	if b.repeats(left) > 0 || len(fresh)+inRing > 0 {
+		left = b.pour(left, fresh)
+	}
+	b.leaveGaps(left)
+}
+
+// repeats is how many records that have their fate stand in frames that cannot
+// be acknowledged yet.
+func (b *backlog) repeats(left []Record) (n int) {
+	n = b.taken - b.acked - len(left)
+	for i := range b.own {
+		if b.own[i].at < b.taken {
+			n--
+		}
+	}
+	for i := range left {
+		if left[i].own {
+			n++
+		}
+	}
+	return n
+}
+
+// pour stores what is in memory, and gives what of it stays where it stood. What
+// the disk does not take of the ring is dropped.
+func (b *backlog) pour(left, fresh []Record) []Record {
+	p := newPourer(b)
+	err := p.open()
+	if err == nil {
+		err = p.move(left, fresh)
+	}
+	total := uint64(0)
+	if err == nil {
+		left = nil
+	} else {
+		b.o.ledger.recover(uint64(b.repeats(left)))
+		total = uint64(len(fresh))
+	}
+	p.kept = 0
+	for recs := b.rest(); len(recs) > 0; recs = b.rest() {
+		total += uint64(len(recs))
+		if err == nil {
+			err = p.add(recs)
+		}
+	}
+	if err == nil {
+		err = p.flush()
+	}
+	if lost := total - p.kept; lost > 0 {
+		b.o.ledger.dropMany(dropShutdown, lost)
+		b.trouble.tell(slog.LevelError, "spool does not keep what was in memory, records are dropped", "records", lost, "err", errors.Join(err, p.unread))
+	}
+	return left
+}
+
+// rest takes what nobody has taken from the ring, and lets go of what it gave before.
+func (b *backlog) rest() []Record {
+	if b.ring == nil {
+		return nil
+	}
+	b.ring.release()
+	return b.ring.take(b.o.cfg.Flush.Count, maxParcelBytes)
+}
+
+// pourer packs records that were encoded for the sink into frames. What the
+// sink's projection left out stays out, but for what places a record.
+type pourer struct {
+	b       *backlog
+	decoder encode.Decoder
+	encoder encode.Encoder
+	batch   *flow.Batch
+	record  []byte
+	frame   spool.Frame
+	full    int
+	kept    uint64 // records that are on disk
+	unread  error  // why one cannot be packed
+}
+
+func newPourer(b *backlog) *pourer {
+	return &pourer{
+		b:       b,
+		decoder: b.o.format.NewDecoder(),
+		encoder: encode.Formats()["protobuf"].NewEncoder(encode.Projection{}),
+		batch:   flow.NewBatch(1),
+		full:    b.store.parcelSize(),
+	}
+}
+
+// open makes the place, unless the one of an earlier stop is there still.
+func (p *pourer) open() error {
+	p.b.from = remainder // it is not done with
+	if p.b.cursors[remainder] != nil {
+		return nil
+	}
+	_, err := p.b.store.spool.Cursor(remainderOf(p.b.o.cfg.Name), spool.Now)
+	return err
+}
+
+// move stores what has no fate of what was taken, and what was read and not
+// taken, and acknowledges it where it stood.
+func (p *pourer) move(left, fresh []Record) (err error) {
+	total := uint64(0)
+	for _, recs := range [][]Record{left, fresh, p.b.recs[p.b.taken:]} {
+		total += uint64(len(recs))
+		if err == nil {
+			err = p.add(recs)
+		}
+	}
+	if err == nil {
+		err = p.flush()
+	}
+	if err != nil {
+		return err
+	}
+	p.b.o.ledger.dropMany(dropShutdown, total-p.kept)
+	p.b.taken = len(p.b.recs)
+	p.b.release()
+	return nil
+}
+
+// add packs records.
+func (p *pourer) add(recs []Record) error {
+	for i := range recs {
+		p.batch.Reset()
+		if err := p.decoder.Decode(p.batch, recs[i].Value); err != nil {
+			p.unread = err
+			continue
+		}
+		e := &p.batch.Events()[0]
+		e.Table, e.Family, e.Proto, e.Time, e.Seq = recs[i].Table, recs[i].Family, recs[i].Proto, recs[i].Time, recs[i].Seq
+		if recs[i].FlowID != 0 {
+			e.FlowID = recs[i].FlowID
+			e.Has |= flow.HasFlowID
+		}
+		p.pack(e)
+		if len(p.frame.Payload) >= p.full {
+			if err := p.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *pourer) pack(e *flow.Event) {
+	p.record = p.encoder.Append(p.record[:0], e)
+	p.frame.Payload = encode.AppendGroup(p.frame.Payload, encode.Delimited, one(p.record))
+	if p.frame.Records == 0 {
+		p.frame.First = e.Seq
+	}
+	p.frame.Last = e.Seq
+	p.frame.Records++
+}
+
+// flush stores what is packed.
+func (p *pourer) flush() error {
+	n := uint64(p.frame.Records)
+	if n == 0 {
+		return nil
+	}
+	p.frame.Counts, p.frame.Chosen = []spool.Count{{Sink: remainderOf(p.b.o.cfg.Name), N: n}}, true
+	err := p.b.store.spool.Append(&p.frame)
+	p.frame = spool.Frame{Payload: p.frame.Payload[:0]}
+	if err == nil {
+		p.kept += n
+	}
+	return err
+}
