@@ -1,6 +1,10 @@
 package admin
 
-import "github.com/ctferry/ctferry/source/flow"
+import (
+	"slices"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
 
 // rates is how fast the books grew between two snapshots; nil if no time passed.
 func rates(was, is *Snapshot) *Rates {
@@ -60,8 +64,8 @@ func buffers(was, is *Snapshot) []Buffer {
 	if was != nil {
 		span = is.Time.Sub(was.Time).Seconds()
 	}
-	for i := range is.Books.Sockets {
-		b := &is.Books.Sockets[i]
+	for _, socket := range byNamespace(is.Books.Sockets) {
+		b := &socket
 		if b.Buffer == 0 {
 			continue
 		}
@@ -79,10 +83,37 @@ func bytesPerSecond(was *Snapshot, b *flow.SocketBooks, cost uint64, span float6
 	if was == nil || span <= 0 {
 		return 0
 	}
-	for i := range was.Books.Sockets {
-		if o := &was.Books.Sockets[i]; o.NetNS == b.NetNS && o.Offered <= b.Offered {
+	for _, o := range byNamespace(was.Books.Sockets) {
+		if o.NetNS == b.NetNS && o.Offered <= b.Offered {
 			return float64((b.Offered-o.Offered)*cost) / span
 		}
 	}
 	return 0
+}
+
+// byNamespace folds the accounts of one namespace: one that went and came again
+// has two, of which the first is the one that is read now.
+func byNamespace(sockets []flow.SocketBooks) []flow.SocketBooks {
+	var all []flow.SocketBooks
+	for i := range sockets {
+		b := &sockets[i]
+		at := slices.IndexFunc(all, func(o flow.SocketBooks) bool { return o.NetNS == b.NetNS })
+		if at < 0 {
+			all = append(all, *b)
+			continue
+		}
+		sum := &all[at]
+		sum.Offered += b.Offered
+		sum.Received += b.Received
+		sum.Lost += b.Lost
+		sum.Emitted += b.Emitted
+		sum.Excluded += b.Excluded
+		sum.Malformed += b.Malformed
+		sum.Foreign += b.Foreign
+		sum.Growths += b.Growths
+		sum.LetGo += b.LetGo
+		sum.LastSeq = max(sum.LastSeq, b.LastSeq)
+		sum.Track.Add(&b.Track)
+	}
+	return all
 }

@@ -112,15 +112,16 @@ type Lag struct {
 
 // Spool is the log on disk.
 type Spool struct {
-	Dir      string `json:"dir"`
-	Bytes    uint64 `json:"bytes"`
-	Max      uint64 `json:"max_bytes"`
-	Free     uint64 `json:"free_bytes"` // on the file system
-	MinFree  uint64 `json:"min_free_bytes"`
-	Segments int    `json:"segments"`
-	Records  uint64 `json:"records"` // ever stored
-	Faults   uint64 `json:"faults"`  // writes, syncs and saves that failed
-	Damaged  uint64 `json:"damaged"` // damaged places come upon
+	Dir       string `json:"dir"`
+	Bytes     uint64 `json:"bytes"`
+	Max       uint64 `json:"max_bytes"`
+	Free      uint64 `json:"free_bytes"` // on the file system
+	MinFree   uint64 `json:"min_free_bytes"`
+	Segments  int    `json:"segments"`
+	Records   uint64 `json:"records"` // ever stored
+	Faults    uint64 `json:"faults"`  // writes, syncs and saves that failed
+	Damaged   uint64 `json:"damaged"` // damaged places come upon
+	LastFault string `json:"last_fault,omitempty"`
 }
 
 // Control is the serving of requests over NATS.
