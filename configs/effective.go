@@ -20,7 +20,7 @@ import (
 // defaults too, connections written out in the sinks that use them, secrets as
 // ***. Load reads it back to the same Config, but refuses the ***.
 func (c *Config) Effective() ([]byte, error) {
-	r := raw{Node: c.Node, Meta: map[string]string{}, Source: rawOf(c.Source), Spool: c.Spool, NATSServer: c.natsServer}
+	r := raw{Node: c.Node, Meta: map[string]string{}, Source: rawOf(c.Source), Spool: c.Spool, NATSServer: c.natsServer, Admin: c.Admin}
 	r.Control = rawControl{c.ControlConnection, c.Control}
 	for _, p := range c.Meta {
 		r.Meta[p.Key] = p.Value
@@ -47,7 +47,7 @@ func (c *Config) Effective() ([]byte, error) {
 		put(all, k.Name, n)
 	}
 	put(top, "sinks", all)
-	for _, key := range []string{"spool", "control", "nats_server"} {
+	for _, key := range []string{"spool", "control", "nats_server", "admin"} {
 		put(top, key, render(fields[key]))
 	}
 	var out bytes.Buffer

@@ -55,6 +55,7 @@ connections:
 control: {enabled: true, connection: far, allow: [list, delete], protect: [10.0.0.0/8, "::1/128"], timeout: 90s}
 nats_server: {enabled: true, listen: ":4222", leafnodes: [{urls: [tls://b], user: u, password: hunter2, deny_exports: [a.>]}]}
 spool: {mode: always, max: 1GiB, sync: 1s}
+admin: {listen: "[::]:9479", basic_auth: {user: u, password: hunter2}}
 source: {events: [destroy, new], buffer: {size: 1MiB}, dump: {interval: 90s}, filter: {include: [{dport: [443, 80], mark: 1/0xff}], exclude: {addr: [10.0.0.0/8]}}}
 sinks:
   f: {type: file, path: /var/log/f, mode: 0600, enabled: false, rotate: {interval: 24h, size: 0}}

@@ -212,8 +212,8 @@ func TestDisabled(t *testing.T) {
 	}
 }
 
-// One file serves this version and those that have more.
-func TestLaterSectionsOff(t *testing.T) {
+// A section may stand there and be off.
+func TestSectionsOff(t *testing.T) {
 	withSink("spool: {mode: off}\ncontrol: {enabled: false, site: a}\nnats_server: {enabled: false}\nadmin: {listen: ''}\n").load(t)
 	withSink("spool:\ncontrol: {}\nnats_server:\nadmin:\n").load(t)
 	given{env: []string{"CTFERRY_ADMIN__LISTEN=", "CTFERRY_CONTROL__ENABLED=false"}}.load(t)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ctferry/ctferry/control"
+	"github.com/ctferry/ctferry/internal/admin"
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source"
@@ -31,6 +32,8 @@ type Config struct {
 	Control           control.Config // its Connection is empty for Embedded
 	ControlConnection string         // the connection's name, or Embedded
 	NATSServer        NATSServer
+
+	Admin admin.Config
 
 	all        []sinks.Config // disabled ones too
 	connection *sinks.NATSOptions
@@ -73,7 +76,6 @@ type builder struct {
 
 func (b *builder) build(standalone bool) *Config {
 	values := b.k.Raw()
-	b.absentSections(values)
 	if meta, ok := values["meta"]; ok {
 		values["meta"] = withoutAnchors(meta)
 	}
@@ -90,6 +92,7 @@ func (b *builder) build(standalone bool) *Config {
 	cfg.natsServer, cfg.NATSServer = r.NATSServer, b.natsServer(&r.NATSServer)
 	b.sinks(cfg, r)
 	b.control(cfg, &r)
+	b.admin(cfg, &r)
 	b.apart(cfg)
 	return cfg
 }

@@ -19,7 +19,7 @@ func hint(name string, known []string) string {
 		return fmt.Sprintf("; did you mean %s?", best)
 	case strings.Contains(name, "."):
 		return "; a dot does not part levels in a file: nest the keys"
-	case len(known) > 0 && len(known) <= 8:
+	case len(known) > 0 && len(known) <= 9:
 		return "; known here: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 	}
 	return ""

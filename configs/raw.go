@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ctferry/ctferry/control"
+	"github.com/ctferry/ctferry/internal/admin"
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source"
@@ -22,6 +23,7 @@ type raw struct {
 	Spool       sinks.SpoolConfig         `koanf:"spool"`
 	Control     rawControl                `koanf:"control"`
 	NATSServer  rawNATSServer             `koanf:"nats_server"`
+	Admin       admin.Config              `koanf:"admin"`
 }
 
 type rawSource struct {
@@ -79,7 +81,7 @@ type sinkKeys struct {
 func rawDefaults(node string) raw {
 	return raw{
 		Node: node, Source: rawOf(source.Default()), Spool: sinks.NewSpoolConfig(),
-		Control: rawControl{Config: control.DefaultConfig()}, NATSServer: natsServerDefaults(),
+		Control: rawControl{Config: control.DefaultConfig()}, NATSServer: natsServerDefaults(), Admin: admin.DefaultConfig(),
 	}
 }
 

@@ -66,9 +66,9 @@ func TestSingleFaults(t *testing.T) {
 environment CTFERRY_SINKS__OUT__TIPE: sinks.out.tipe: unknown key; did you mean type?
 --set source.evnts: source.evnts: unknown key; did you mean events?
 --set sinks.out.rotate.keep: sinks.out.rotate: unknown key for type stdout: it belongs to type file`},
-		{"order", []string{"CTFERRY_Z=1", "CTFERRY_A=1"}, []string{"z=1", "b=1"}, `environment CTFERRY_A: a: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool
---set z: z: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool
---set b: b: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool`},
+		{"order", []string{"CTFERRY_Z=1", "CTFERRY_A=1"}, []string{"z=1", "b=1"}, `environment CTFERRY_A: a: unknown key; known here: admin, connections, control, meta, nats_server, node, sinks, source, spool
+--set z: z: unknown key; known here: admin, connections, control, meta, nats_server, node, sinks, source, spool
+--set b: b: unknown key; known here: admin, connections, control, meta, nats_server, node, sinks, source, spool`},
 		{"types", []string{"CTFERRY_SOURCE__EVENTS=new,destroy", "CTFERRY_SOURCE__RELIABLE=maybe"}, []string{"sinks.out.flush.count=many", "source.buffer={size: fast}", "source.dump.interval="}, `environment CTFERRY_SOURCE__EVENTS: source.events: expected a list such as [a, b], not the text "new,destroy"
 environment CTFERRY_SOURCE__RELIABLE: source.reliable: expected true or false, not the text "maybe"
 --set sinks.out.flush.count: sinks.out.flush.count: expected a whole number, not the text "many"
@@ -79,8 +79,8 @@ environment CTFERRY_SOURCE__RELIABLE: source.reliable: expected true or false, n
 		{"section", nil, []string{"source=1", "sinks.out=stdout"}, `--set source: source: expected a mapping of keys to values, not the number 1
 --set sinks.out: sinks.out: expected a mapping of keys to values, not the text "stdout"`},
 		{"injection", []string{"CTFERRY_SOURCE__NETNS=[a]\nsinks: {}"}, nil, `environment CTFERRY_SOURCE__NETNS: source.netns: not valid YAML: did not find expected <document start>`},
-		{"later", []string{"CTFERRY_SPOOL__MODE=disk"}, []string{"admin.listen=:9479"}, `environment CTFERRY_SPOOL__MODE: spool.mode: "disk" is not known: expected always or off
---set admin.listen: admin: is not in this version: expected listen: "", or no such section`},
+		{"later", []string{"CTFERRY_SPOOL__MODE=disk"}, []string{"admin.listen=here"}, `environment CTFERRY_SPOOL__MODE: spool.mode: "disk" is not known: expected always or off
+--set admin.listen: admin.listen: "here": expected host:port, such as 127.0.0.1:9479, or unix: and an absolute path`},
 		{"in a list", nil, []string{"source.netns=[a, ../b]", "source.filter={exclude: [{port: 53}, {prt: 1}]}"}, `--set source.netns: source.netns[1]: "../b" is no name: expected the name or glob of a file in /run/netns
 --set source.filter: source.filter.exclude[1].prt: no such field; did you mean port?`},
 	} {

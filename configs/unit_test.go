@@ -12,7 +12,7 @@ import (
 )
 
 func TestHint(t *testing.T) {
-	keys := []string{"events", "tables", "buffer", "receive", "reliable", "track", "dump", "filter", "netns"}
+	keys := []string{"events", "tables", "buffer", "receive", "reliable", "track", "dump", "filter", "netns", "interim"}
 	for name, want := range map[string]string{
 		"event": "; did you mean events?", "evnets": "; did you mean events?", "buffers": "; did you mean buffer?", "netsn": "; did you mean netns?",
 		"Filter": "; did you mean filter?", "dmp": "; did you mean dump?", "zzz": "", "": "", "a.b": "; a dot does not part levels in a file: nest the keys",
@@ -217,11 +217,11 @@ func TestFaultsOfSeveralFiles(t *testing.T) {
 		set: []string{"ww=1"},
 	}.faults(t), `
 a.yaml:4:5: sinks.out.memory: 1B is out of range: expected 2MiB to 64GiB
-a.yaml:6:1: zz: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool
+a.yaml:6:1: zz: unknown key; known here: admin, connections, control, meta, nats_server, node, sinks, source, spool
 conf.d/1.yaml:3:5: sinks.out.encoding: "yaml" is not known: expected json, protobuf, xml
-conf.d/2.yaml:1:1: yy: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool
+conf.d/2.yaml:1:1: yy: unknown key; known here: admin, connections, control, meta, nats_server, node, sinks, source, spool
 conf.d/2.yaml:2:1: node: expected a text, not a list
 conf.d/bad.yaml:1:1: not valid YAML: did not find expected node content
-environment CTFERRY_XX: xx: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool
---set ww: ww: unknown key; known here: connections, control, meta, nats_server, node, sinks, source, spool`)
+environment CTFERRY_XX: xx: unknown key; known here: admin, connections, control, meta, nats_server, node, sinks, source, spool
+--set ww: ww: unknown key; known here: admin, connections, control, meta, nats_server, node, sinks, source, spool`)
 }

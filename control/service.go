@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/ctferry/ctferry/source/flow"
 	"github.com/nats-io/nats.go"
@@ -26,6 +27,9 @@ type ServiceOptions struct {
 	// Refused, if there is one, is told of the requests that the service itself
 	// refuses, before Caller sees them; ctx has their Peer.
 	Refused func(ctx context.Context, q *Request, why *Error)
+	// Told, if there is one, is told how every request ended: why is nil for one
+	// that was carried out. It must not wait.
+	Told func(verb Verb, why *Error, took time.Duration)
 	// Labels finds connection labels that requests give by name; nil finds none.
 	Labels LabelFinder
 }

@@ -86,6 +86,7 @@ func (s *Service) serve(ctx context.Context, j *job) {
 		s.log.Warn("control answer not sent", "subject", j.peer.Subject, "request", a.q.ID, "err", err)
 	}
 	s.leave(a, j.endpoint, refusal != nil)
+	s.tell(j.verb, refusal, time.Since(begun))
 	s.log.Debug("control request answered", "subject", j.peer.Subject, "request", a.q.ID, "user", j.peer.User,
 		"rows", a.chunks.told, "took", time.Since(begun), "refused", refusal != nil)
 }
@@ -95,6 +96,7 @@ func (s *Service) refuse(j *job, why *Error) {
 	s.mu.Lock()
 	s.count(j.endpoint, 0, true)
 	s.mu.Unlock()
+	s.tell(j.verb, why, 0)
 	if s.o.Refused != nil {
 		s.o.Refused(WithPeer(context.Background(), j.peer), &Request{Verb: j.verb, Table: j.table}, why)
 	}
@@ -109,6 +111,13 @@ func (s *Service) refuse(j *job, why *Error) {
 	}
 	if err != nil {
 		s.log.Warn("control refusal not sent", "subject", j.peer.Subject, "err", err)
+	}
+}
+
+// tell says how a request ended to whoever wants to know.
+func (s *Service) tell(verb Verb, why *Error, took time.Duration) {
+	if s.o.Told != nil {
+		s.o.Told(verb, why, took)
 	}
 }
 

@@ -1,6 +1,9 @@
 package sinks
 
-import "log/slog"
+import (
+	"log/slog"
+	"time"
+)
 
 // deliver sees a batch through: it answers true when the fate of every record
 // is in the books. Order is kept: nothing is written before what stands ahead
@@ -51,7 +54,10 @@ func (c *courier) write(recs []Record) error {
 	done := c.done[:len(recs)]
 	clear(done)
 	c.batch = Batch{Records: recs, done: done}
-	return c.o.sink.Write(c.work, &c.batch)
+	begun := time.Now()
+	err := c.o.sink.Write(c.work, &c.batch)
+	c.o.ledger.wrote(time.Since(begun))
+	return err
 }
 
 // settle enters what was delivered into the books and moves the other records,

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"sync"
+	"time"
 
 	"github.com/ctferry/ctferry/sinks/spool"
 	"github.com/ctferry/ctferry/source/flow"
@@ -42,6 +43,16 @@ type ledger struct {
 	dropped [reasons]uint64
 	errors  [len(classNames)]uint64
 	seen    [feeds]spool.Losses // those of the spool that are in the books
+	health  Health
+}
+
+// Health is when things last happened to a sink, and how long they take. It is
+// no part of the books.
+type Health struct {
+	LastSuccess time.Time     // the other side acknowledged something; zero: never
+	LastError   time.Time     // an attempt failed; zero: never
+	Writes      uint64        // batches given to the sink, whatever became of them
+	WriteTime   time.Duration // that these took, together
 }
 
 // offer enters n records of which lost found no room.
@@ -68,6 +79,15 @@ func (l *ledger) deliver(n, bytes, lastSeq uint64) {
 	l.count.Delivered += n
 	l.count.Bytes += bytes
 	l.count.LastSeq = max(l.count.LastSeq, lastSeq)
+	l.health.LastSuccess = time.Now()
+}
+
+// wrote notes how long the sink took over a batch.
+func (l *ledger) wrote(took time.Duration) {
+	l.mu.Lock()
+	l.health.Writes++
+	l.health.WriteTime += took
+	l.mu.Unlock()
 }
 
 // bury enters a record that was held and went to the dead-letter file.
@@ -203,6 +223,7 @@ func (l *ledger) attempt(class Class, err error) {
 	if err != nil {
 		l.errors[class]++
 		l.count.LastError = err.Error()
+		l.health.LastError = time.Now()
 	}
 }
 

@@ -120,6 +120,13 @@ func (o *Outlet) Books() flow.SinkBooks {
 	return o.ledger.books()
 }
 
+// Health tells when things last happened to the sink.
+func (o *Outlet) Health() Health {
+	o.ledger.mu.Lock()
+	defer o.ledger.mu.Unlock()
+	return o.ledger.health
+}
+
 // Reopen asks the sink to open its file anew, if it has one (SIGHUP). It returns at once.
 func (o *Outlet) Reopen() {
 	if r, ok := o.sink.(interface{ Reopen() }); ok {

@@ -248,6 +248,7 @@ func (k *socket) handOn(before, after ctnetlink.Counts) {
 	b.Foreign += after.Foreign - before.Foreign
 	b.Received += events + after.Malformed - before.Malformed + after.Foreign - before.Foreign
 	b.Offered = b.Received + b.Lost
+	s.kinds.add(k.batch.Events())
 	var inferred uint64
 	if k.track == nil {
 		s.keep(k.batch, k.origin)

@@ -51,6 +51,7 @@ type Source struct {
 	// order of delivery, and guards everything below.
 	mu      sync.Mutex
 	seq     uint64
+	kinds   tally
 	wanted  flow.Types // of the sinks
 	budget  budget     // of tracked flows
 	sockets []*socket
@@ -80,7 +81,7 @@ func NewIn(netns string, cfg Config, id Identity, events flow.Types, out Taker, 
 func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
 	s := &Source{
 		cfg: cfg, id: id, out: out, log: log, begun: time.Now(), wanted: events, budget: budget{max: cfg.Track.MaxFlows},
-		names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4), news: make(chan string, 1),
+		kinds: newTally(), names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4), news: make(chan string, 1),
 	}
 	var err error
 	if s.book, err = openNotebook(cfg.StateDir, log); err != nil {
@@ -231,6 +232,13 @@ func (s *Source) Books() []flow.SocketBooks {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.books()
+}
+
+// Account gives every socket's account, and what they received by kind, at one moment.
+func (s *Source) Account() ([]flow.SocketBooks, []flow.EventCount) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.books(), s.kinds.counts()
 }
 
 func (s *Source) books() []flow.SocketBooks {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -26,9 +27,11 @@ import (
 
 const chaosStrangersConfig = embeddedConfig + `
   file: {type: file, path: %[1]s/out, encoding: protobuf, rotate: {size: 0}}
+admin: {listen: "127.0.0.1:9479"}
 `
 
-// chaosStrangers lets 200 strangers talk nonsense to the server inside, sends
+// chaosStrangers lets 200 strangers talk nonsense to the server inside and 200
+// to the admin port, sends
 // malformed and oversized requests as somebody who may, and 10,000 forged and
 // damaged datagrams to the event socket: requests are answered and events
 // ferried afterwards, by as many goroutines and descriptors as before.
@@ -54,6 +57,7 @@ func chaosStrangers(t *testing.T, f *figures) {
 		admin := inside(t, ns, dir, "admin")
 		descriptors, before = openFiles(t, p.cmd.Process.Pid), resident(p.cmd.Process.Pid)>>10
 		talkNonsense(t, ns, dir, 200)
+		pesterAdmin(t, ns, 200)
 		answers = askNonsense(t, admin)
 		forge(t, ns, p, 10_000)
 		waitFor(t, "the strangers to be let go", func() bool {
@@ -69,7 +73,7 @@ func chaosStrangers(t *testing.T, f *figures) {
 	if a.foreign != 0 || a.records != 1000 {
 		t.Errorf("%d of 10000 forged datagrams came in; %d of 1000 events are in the file", a.foreign, a.records)
 	}
-	f.tell("200 connections, %d malformed or oversized requests (all answered), 10000 forged datagrams (all refused)", answers)
+	f.tell("200 connections to NATS, 200 to the admin port, %d malformed or oversized requests (all answered), 10000 forged datagrams (all refused)", answers)
 	f.tell("goroutines %d, %d in a run without; descriptors %d before, %d after; resident %d MiB before, %d after", hit, calm, descriptors, descriptorsAfter, before, after)
 	f.tell("decoder: ctnetlink.TestMutatedDatagrams (10,000), FuzzDecode")
 }
@@ -109,16 +113,37 @@ func talkNonsense(t *testing.T, ns *testnet.Namespace, dir string, connections i
 	}
 	nonsense := [][]byte{nil, []byte("PUB x 99999999999\r\n"), []byte("GET / HTTP/1.1\r\n\r\n"), []byte("CONNECT {\"verbose\":[[[\r\nPING\r\n"),
 		bytes.Repeat([]byte{0xff}, 64<<10), bytes.Repeat([]byte("SUB "), 64<<10), []byte("CONNECT {}\r\nPUB ctferry.v1.default.node.edge-1.conntrack.flush 2\r\n{}\r\n")}
+	say(t, ns, server.Host, nonsense, connections)
+}
+
+// pesterAdmin opens connections to the admin port and says what no browser says;
+// afterwards it answers.
+func pesterAdmin(t *testing.T, ns *testnet.Namespace, connections int) {
+	t.Helper()
+	nonsense := [][]byte{nil, []byte("GET"), []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), []byte("GET /stats.json HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		[]byte("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"), bytes.Repeat([]byte{0xff}, 64<<10), []byte("GET /" + strings.Repeat("a", 1<<20) + " HTTP/1.1\r\n\r\n"),
+		[]byte("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n")}
+	say(t, ns, adminAddress, nonsense, connections)
+	waitFor(t, "the admin port to answer", func() bool {
+		_, status := fetch(t, adminClient(t, ns), "/healthz")
+		return status == http.StatusOK
+	})
+}
+
+// say opens connections, says on each of them one of the texts, and reads what is
+// answered for a moment.
+func say(t *testing.T, ns *testnet.Namespace, address string, texts [][]byte, connections int) {
+	t.Helper()
 	var all sync.WaitGroup
 	for i := range connections {
 		var c net.Conn
-		if err := ns.Do(func() (err error) { c, err = net.DialTimeout("tcp", server.Host, 10*time.Second); return err }); err != nil {
+		if err := ns.Do(func() (err error) { c, err = net.DialTimeout("tcp", address, 10*time.Second); return err }); err != nil {
 			t.Fatal(err)
 		}
 		all.Go(func() {
 			defer c.Close()
 			_ = c.SetDeadline(time.Now().Add(300 * time.Millisecond))
-			_, _ = c.Write(nonsense[i%len(nonsense)])
+			_, _ = c.Write(texts[i%len(texts)])
 			_, _ = io.Copy(io.Discard, c)
 		})
 	}

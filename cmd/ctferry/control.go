@@ -28,6 +28,7 @@ type controller struct {
 	executor *control.Executor
 	auditor  *control.Auditor
 	labels   map[string]uint8
+	requests requests // how they ended
 	log      *slog.Logger
 
 	mu    sync.Mutex
@@ -106,6 +107,7 @@ func (c *controller) run(ctx context.Context) error {
 		}
 		if text := err.Error(); text != told {
 			c.log.Error("control is not reachable, will try again", "err", err)
+			c.requests.fail(err)
 			told = text
 		}
 		sleep(ctx, rand.N(pause)+1)
@@ -130,11 +132,13 @@ func (c *controller) connect(ctx context.Context) (served bool, err error) {
 	}
 	svc, err := control.NewService(nc, control.ServiceOptions{
 		Config: r.cfg, Origin: c.origin, Version: version, NetNS: c.s.source.Namespaces(),
-		Caller: r.guard, Refused: r.guard.Refused, Agent: c.agent, Labels: c.label,
+		Caller: r.guard, Refused: r.guard.Refused, Agent: c.agent, Labels: c.label, Told: c.requests.tell,
 	}, c.log)
 	if err != nil {
 		return false, err
 	}
+	c.requests.serve(svc)
+	defer c.requests.serve(nil)
 	return true, svc.Run(ctx)
 }
 

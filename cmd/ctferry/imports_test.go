@@ -26,10 +26,11 @@ func allowed() map[string][]string {
 		"source":              {"source/ctnetlink", "source/flow", "internal/option"},
 		"encode":              {"source/flow"},
 		"internal/natsconn":   {"internal/option"},
+		"internal/admin":      {"source/flow", "internal/option"},
 		"sinks/spool":         {},
 		"sinks":               {"encode", "source/flow", "sinks/spool", "internal/natsconn", "internal/option"},
 		"control":             {"encode", "source/flow", "internal/natsconn", "internal/option"},
-		"configs":             {"source", "sinks", "control", "source/flow", "internal/natsconn", "internal/option"},
+		"configs":             {"source", "sinks", "control", "source/flow", "internal/admin", "internal/natsconn", "internal/option"},
 
 		"cmd/ctferry/conntrack": {"source/flow"},
 		"cmd/ctferry/embedded":  {"configs", "control", "internal/natsconn"},

@@ -22,6 +22,7 @@ func (s *service) reload(load func() (*configs.Config, error)) {
 	if err == nil {
 		err = s.apply(cfg)
 	}
+	s.reloads.note(err)
 	if err != nil {
 		s.log.Error("configuration not reloaded, the old one stays", "err", err)
 		return
@@ -46,6 +47,7 @@ func needsRestart(was, is *configs.Config) error {
 		keys = append(keys, "spool")
 	}
 	keys = append(keys, controlNeedsRestart(was, is)...)
+	keys = append(keys, adminNeedsRestart(was, is)...)
 	if len(keys) == 0 {
 		return nil
 	}
@@ -100,14 +102,21 @@ func (s *service) apply(cfg *configs.Config) error {
 	if err == nil {
 		rules, err = s.reloadControl(cfg)
 	}
+	port, drop := func() {}, func() {}
 	if err == nil {
-		err = s.source.Wants(wanted(cfg.Sinks))
+		port, drop, err = s.reloadAdmin(cfg)
+	}
+	if err == nil {
+		if err = s.source.Wants(wanted(cfg.Sinks)); err != nil {
+			drop()
+		}
 	}
 	if err != nil {
 		s.forget()
 		return err
 	}
 	rules()
+	port()
 	s.swap(cfg, workers, fresh)
 	return nil
 }

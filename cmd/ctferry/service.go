@@ -10,9 +10,12 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/ctferry/ctferry/cmd/ctferry/embedded"
 	"github.com/ctferry/ctferry/configs"
+	"github.com/ctferry/ctferry/internal/admin"
 	"github.com/ctferry/ctferry/sinks"
 	"github.com/ctferry/ctferry/source"
 	"github.com/ctferry/ctferry/source/flow"
@@ -32,6 +35,11 @@ type service struct {
 	server  *embedded.Server // nil without nats_server
 	control *controller      // nil without control
 	audit   *worker          // sends what control audits
+
+	admin    *admin.Server // nil without an admin port
+	begun    time.Time
+	reloads  reloads
+	stopping atomic.Bool
 
 	mu       sync.Mutex // guards what a reload changes
 	workers  map[string]*worker
@@ -59,11 +67,16 @@ func newService(cfg *configs.Config, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{cfg: cfg, id: id, log: log, workers: map[string]*worker{}, parked: map[string]*worker{}, failed: make(chan error, 1)}
+	s := &service{cfg: cfg, id: id, log: log, begun: time.Now(), workers: map[string]*worker{}, parked: map[string]*worker{}, failed: make(chan error, 1)}
+	s.reloads.begin()
 	if s.server, err = newServer(cfg, log); err != nil {
 		return nil, err
 	}
+	if err := s.openAdmin(cfg); err != nil {
+		return nil, err
+	}
 	if err := s.build(); err != nil {
+		s.closeAdmin()
 		s.closeStore()
 		return nil, err
 	}
@@ -137,6 +150,7 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	defer cancel()
 	if s.server != nil {
 		if err := s.server.Start(ctx); err != nil {
+			s.closeAdmin()
 			s.closeStore()
 			return err
 		}
@@ -146,6 +160,7 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	for _, w := range s.workers {
 		s.start(w)
 	}
+	endAdmin := s.runAdmin()
 	s.log.Info("started", "version", version, "node", s.id.Node, "sinks", len(s.workers))
 	read, served := make(chan error, 1), s.serve(ctx)
 	go func() { read <- s.source.Run(ctx) }()
@@ -167,6 +182,7 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 			served, running = nil, false
 		}
 	}
+	s.stopping.Store(true)
 	s.manager(s.notify.stopping(s.patience()))
 	cancel()
 	<-told
@@ -179,6 +195,7 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	s.closeAudit()
 	endStore()
 	s.stopWorkers()
+	endAdmin()
 	s.closeStore()
 	s.logBooks()
 	if errors.Is(err, sinks.ErrReaderGone) {
@@ -284,8 +301,8 @@ func (s *service) settle() {
 func (s *service) books() flow.Books {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := flow.Books{Sockets: s.source.Books()}
-	b.Sinks = slices.Clone(s.gone)
+	b := flow.Books{Sinks: slices.Clone(s.gone)}
+	b.Sockets, b.Events = s.source.Account()
 	for _, w := range s.retiring {
 		if !w.inherited {
 			b.Sinks = addSinkBooks(b.Sinks, w.outlet.Books())

@@ -44,14 +44,14 @@ type Agent struct {
 
 // Clock tells whether the host's clock can be trusted (adjtimex(2)).
 type Clock struct {
-	Synced *bool // nil when unknown
-	Steps  uint64
-	Last   int64 // the last step, ns, forwards positive
+	Synced *bool  `json:"synced,omitempty"` // nil when unknown
+	Steps  uint64 `json:"steps"`
+	Last   int64  `json:"last_step_ns,omitempty"` // the last step, ns, forwards positive
 }
 
 // TableFill is how full a namespace's conntrack table is.
 type TableFill struct {
-	NetNS   string
-	Entries uint32
-	Max     uint32
+	NetNS   string `json:"netns"`
+	Entries uint32 `json:"entries"`
+	Max     uint32 `json:"max"`
 }

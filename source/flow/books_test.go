@@ -9,6 +9,7 @@ func TestBooksBalance(t *testing.T) {
 			Sockets: []SocketBooks{{}, {Offered: 21, Received: 15, Lost: 6, Emitted: 8, Excluded: 4, Malformed: 2, Foreign: 1}},
 			Sinks: []SinkBooks{{}, {Offered: 10, Recovered: 5, Delivered: 6, Dropped: []Drop{{"memory", 3}, {"spool_full", 1}},
 				DeadLettered: 2, Held: 3, Bytes: 99, Retries: 7, Errors: []Drop{{"timeout", 4}}}},
+			Events: []EventCount{{"conntrack", "new", "tcp", 7}, {"expect", "new", "other", 5}},
 		}
 	}
 	if b := balanced(); !b.Balanced() || b.Sinks[1].DroppedTotal() != 4 || b.Sinks[0].DroppedTotal() != 0 {
@@ -31,6 +32,7 @@ func TestBooksBalance(t *testing.T) {
 		"dropped":       func(b *Books) *uint64 { return &b.Sinks[1].Dropped[1].Count },
 		"dead-lettered": func(b *Books) *uint64 { return &b.Sinks[1].DeadLettered },
 		"held":          func(b *Books) *uint64 { return &b.Sinks[1].Held },
+		"kind":          func(b *Books) *uint64 { return &b.Events[1].Count },
 	}
 	for name, figure := range figures {
 		for _, by := range []uint64{1, ^uint64(0)} {
