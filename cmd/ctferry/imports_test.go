@@ -26,6 +26,7 @@ func allowed() map[string][]string {
 		"source":              {"source/ctnetlink", "source/flow", "internal/option"},
 		"encode":              {"source/flow"},
 		"internal/natsconn":   {"internal/option"},
+		"internal/doctor":     {"source/ctnetlink", "source/flow"},
 		"sinks/spool":         {},
 		"sinks":               {"encode", "source/flow", "sinks/spool", "internal/natsconn", "internal/option"},
 		"control":             {"encode", "source/flow", "internal/natsconn", "internal/option"},
