@@ -206,9 +206,10 @@ func whoServes(ctx context.Context, cfg *configs.Config) (runs []string, err err
 		m, err := sub.NextMsgWithContext(ctx)
 		switch {
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrNoResponders):
+			slices.Sort(runs)
 			return runs, nil
 		case err != nil:
-			return runs, err
+			return nil, err
 		}
 		var answer struct{ Run string }
 		if json.Unmarshal(m.Data, &answer) == nil && answer.Run != "" {

@@ -86,8 +86,8 @@ func (h *Host) read(ctx context.Context, w Wants) {
 	h.Sysctls = readSysctls()
 	h.NetAdmin, h.BPF = capabilities()
 	h.Force = mayForce()
-	h.Hooks, h.HooksErr = readHooks()
-	h.Rules, h.RulesErr = readRules()
+	h.Hooks, h.HooksErr = readHooks(ctx)
+	h.Rules, h.RulesErr = readRules(ctx)
 	h.Sockets, h.SocketsErr = readSockets(w.Quick)
 	_, err := os.Stat(connlabelConf)
 	h.LabelFile = err == nil

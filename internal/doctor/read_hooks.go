@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -24,17 +25,17 @@ const (
 var errNoHooks = errors.New("this kernel does not tell its hooks (CONFIG_NETFILTER_NETLINK_HOOK)")
 
 // readHooks asks which functions stand before routing.
-func readHooks() (h Hooks, err error) {
-	if h.IPv4, err = tracked(unix.NFPROTO_IPV4); err != nil {
+func readHooks(ctx context.Context) (h Hooks, err error) {
+	if h.IPv4, err = tracked(ctx, unix.NFPROTO_IPV4); err != nil {
 		return h, err
 	}
-	h.IPv6, err = tracked(unix.NFPROTO_IPV6)
+	h.IPv6, err = tracked(ctx, unix.NFPROTO_IPV6)
 	return h, err
 }
 
-func tracked(family byte) (found bool, err error) {
+func tracked(ctx context.Context, family byte) (found bool, err error) {
 	number := netlink.Attribute{Type: hookNumber, Data: binary.BigEndian.AppendUint32(nil, unix.NF_INET_PRE_ROUTING)}
-	err = eachMessage(unix.NFNL_SUBSYS_HOOK<<8|hookGet, family, []netlink.Attribute{number}, func(data []byte) error {
+	err = eachMessage(ctx, unix.NFNL_SUBSYS_HOOK<<8|hookGet, family, []netlink.Attribute{number}, func(data []byte) error {
 		is, err := isTracker(data)
 		found = found || is
 		return err

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -30,9 +31,9 @@ func (r *Rules) by(what string) {
 }
 
 // readRules reads the rules of nftables, and of iptables in its old form.
-func readRules() (Rules, error) {
+func readRules(ctx context.Context) (Rules, error) {
 	var r Rules
-	err := eachMessage(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETRULE, unix.AF_UNSPEC, nil, r.addRule)
+	err := eachMessage(ctx, unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETRULE, unix.AF_UNSPEC, nil, r.addRule)
 	if err != nil {
 		return r, fmt.Errorf("rules of nftables: %w", err)
 	}
@@ -41,12 +42,17 @@ func readRules() (Rules, error) {
 }
 
 // eachMessage dumps from nfnetlink and calls f with each message's attributes.
-func eachMessage(kind uint16, family byte, attrs []netlink.Attribute, f func([]byte) error) error {
+func eachMessage(ctx context.Context, kind uint16, family byte, attrs []netlink.Attribute, f func([]byte) error) error {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	if until, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(until); err != nil {
+			return err
+		}
+	}
 	data, err := netlink.MarshalAttributes(attrs)
 	if err != nil {
 		return err
