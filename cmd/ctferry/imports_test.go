@@ -27,6 +27,7 @@ func allowed() map[string][]string {
 		"encode":              {"source/flow"},
 		"internal/natsconn":   {"internal/option"},
 		"internal/admin":      {"source/flow", "internal/option"},
+		"internal/doctor":     {"source/ctnetlink", "source/flow"},
 		"sinks/spool":         {},
 		"sinks":               {"encode", "source/flow", "sinks/spool", "internal/natsconn", "internal/option"},
 		"control":             {"encode", "source/flow", "internal/natsconn", "internal/option"},

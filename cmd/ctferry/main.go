@@ -76,6 +76,7 @@ Try it, without root and without a configuration:
 Then:
   ctferry run                        this host's events as JSON lines (needs CAP_NET_ADMIN)
   ctferry -L                         conntrack(8): list, delete, create, update, watch… (ctferry help conntrack)
+  ctferry doctor                     what would keep this host from losing nothing, with the command against it
   ctferry check ctferry.yaml         what is wrong with a configuration, before it runs
   ctferry run -c ctferry.yaml        the service
   ctferry nodes                      which nodes answer over NATS, and how they are`
@@ -94,7 +95,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newCheck(), newNodes(), newDemo(), newDecode(), newSpool(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newDoctor(), newNodes(), newDemo(), newDecode(), newSpool(), newVersion())
 	root.AddCommand(&cobra.Command{Use: "conntrack", Short: "The options of conntrack(8), which need no subcommand", Long: frontend.Usage("ctferry")})
 	return root
 }

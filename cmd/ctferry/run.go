@@ -93,6 +93,7 @@ func runService(ctx context.Context, flags configFlags, log *slog.Logger) error 
 	for _, w := range cfg.Warnings {
 		log.Warn("configuration", "warning", w.Error())
 	}
+	warnOfHost(ctx, cfg, log)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	hup := make(chan os.Signal, 1)
