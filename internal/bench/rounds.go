@@ -15,12 +15,12 @@ type taken struct {
 	failed   map[string]error
 }
 
-// alternate takes a sample of each subject in each round. Every round begins with
+// alternate takes a sample of each subject in each of some rounds. Every round begins with
 // another subject, so that none always follows the same. A subject that fails is left
 // out from then on; only when all have failed, or ctx is done, is that an error.
-func alternate(ctx context.Context, l *lab, subjects []subject, work func(subject) load) (t taken, err error) {
+func alternate(ctx context.Context, l *lab, rounds int, subjects []subject, work func(subject) load) (t taken, err error) {
 	t = taken{subjects, map[string][]sample{}, map[string]error{}}
-	for round := range l.rounds {
+	for round := range rounds {
 		for i := range subjects {
 			s := subjects[(i+round)%len(subjects)]
 			if t.failed[s.name] != nil {
@@ -36,7 +36,7 @@ func alternate(ctx context.Context, l *lab, subjects []subject, work func(subjec
 				continue
 			}
 			l.say("  round %d: %s: %.0f ns of CPU an event, generator %.0f, %.0f events/s, %d missing",
-				round+1, s.name, got.cpuAnEvent(), got.generatorAnEvent(), got.made.PerSecond(), got.missing())
+				round+1, s.name, got.cpuAnEventMade(), got.generatorAnEvent(), got.made.PerSecond(), got.missing())
 			t.samples[s.name] = append(t.samples[s.name], got)
 		}
 	}
@@ -48,9 +48,6 @@ func alternate(ctx context.Context, l *lab, subjects []subject, work func(subjec
 
 // series is a figure of a subject, one value a round; NaN where a round has no sample.
 func (t taken) series(s subject, figure func(sample) float64) series {
-	if t.failed[s.name] != nil {
-		return nil
-	}
 	var out series
 	for _, one := range t.samples[s.name] {
 		out = append(out, figure(one))
@@ -66,22 +63,38 @@ func (t taken) missing(s subject) (most int) {
 	return most
 }
 
-// note says what a reader of the figure should know: why it is absent, or what was lost.
+// note says why a figure is absent.
 func (t taken) note(s subject) string {
-	if err := t.failed[s.name]; err != nil {
-		if errors.Is(err, errMissing) {
-			return "not installed"
-		}
+	switch err := t.failed[s.name]; {
+	case errors.Is(err, errMissing):
+		return "not installed"
+	case err != nil:
 		return "failed: " + err.Error()
 	}
+	return ""
+}
+
+// remarks say what was lost, and whether others were on the subject's CPU.
+func (t taken) remarks(s subject) string {
+	if t.failed[s.name] != nil {
+		return ""
+	}
 	text := "0 lost"
-	if n := t.missing(s); n != 0 {
+	if n := t.missing(s); n > 0 {
 		text = fmt.Sprintf("lost up to %d of %d", n, t.samples[s.name][0].made.Events())
 	}
-	if waited := t.waited(s); waited > disturbed {
-		text += fmt.Sprintf("; disturbed: without a CPU for %.0f %% of the time", waited*100)
+	if also := t.disturbance(s); also != "" {
+		text += "; " + also
 	}
 	return text
+}
+
+// disturbance says whether others were on the subject's CPU.
+func (t taken) disturbance(s subject) string {
+	if waited := t.waited(s); waited > disturbed {
+		return fmt.Sprintf("disturbed: without a CPU for %.0f %% of the time", waited*100)
+	}
+	return ""
 }
 
 // disturbed is the share of the time in which a subject may be ready without a CPU before

@@ -15,6 +15,12 @@ type row struct {
 func rows() []row {
 	return []row{
 		{"cpu", rowCPU},
+		{"real", rowReal},
+		{"sinks", rowSinks},
+		{"filter", rowFilter},
+		{"loss", rowLoss},
+		{"idle", rowIdle},
+		{"latency", rowLatency},
 	}
 }
 

@@ -49,17 +49,17 @@ func rowCPU(ctx context.Context, l *lab) (lines []line, err error) {
 			limits[s.name] = e.most.of(receive)
 		}
 	}
-	t, err := alternate(ctx, l, append(subjects, ulogd, conntrack), l.work)
+	t, err := alternate(ctx, l, l.rounds, append(subjects, ulogd, conntrack), l.work)
 	if err != nil {
 		return nil, err
 	}
 	const cpu = "CPU an event, kernel to file, full rate"
-	lines = append(lines, t.line(cpu, bare, subject{}, "ns", sample.cpuAnEvent))
+	lines = append(lines, t.line(cpu, bare, subject{}, "ns", sample.cpuAnEvent).noting("%s", t.remarks(bare)))
 	for _, s := range subjects[1:] {
-		lines = append(lines, t.line(cpu, s, bare, "ns", sample.cpuAnEvent).under(limits[s.name]))
+		lines = append(lines, t.line(cpu, s, bare, "ns", sample.cpuAnEvent).under(limits[s.name]).noting("%s", t.remarks(s)))
 	}
 	for _, peer := range []subject{ulogd, conntrack} {
-		lines = append(lines, t.line(cpu, peer, bare, "ns", sample.cpuAnEvent).noting("at %d events/s", peer.rate))
+		lines = append(lines, t.line(cpu, peer, bare, "ns", sample.cpuAnEvent).noting("at %d events/s", peer.rate).noting("%s", t.remarks(peer)))
 	}
 	const peers = "the same against the peers"
 	for _, s := range subjects[2:4] {

@@ -37,11 +37,11 @@ func (l line) within(value float64) line {
 
 // noting adds to the note.
 func (l line) noting(format string, args ...any) line {
-	if text := fmt.Sprintf(format, args...); l.note == "" {
-		l.note = text
-	} else {
-		l.note += "; " + text
+	text := fmt.Sprintf(format, args...)
+	if l.note != "" && text != "" {
+		l.note += "; "
 	}
+	l.note += text
 	return l
 }
 
