@@ -92,13 +92,13 @@ func (l *lab) compile(ctx context.Context, name string) (string, error) {
 	return path, nil
 }
 
-// namespace makes a network namespace in which flows are counted and stamped.
+// namespace makes a network namespace in which flows are tracked, counted and stamped.
 func (l *lab) namespace() (*testnet.Namespace, error) {
 	ns, err := testnet.Create()
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(ns.Up(), ns.Record()); err != nil {
+	if err := errors.Join(ns.Up(), ns.Record(), ns.Lay(testnet.Track())); err != nil {
 		return nil, errors.Join(err, ns.Close())
 	}
 	return ns, nil

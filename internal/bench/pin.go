@@ -3,22 +3,26 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// pinned calls f on a thread that is bound to a CPU, and then gives the thread its
-// CPUs back. A process that f starts inherits the binding. The caller has locked
-// its goroutine to its thread.
-func pinned(cpu int, f func() error) error {
+// pinned calls f on a thread that is bound to some CPUs, and then gives the thread those
+// back that it had. A process that f starts inherits the binding.
+func pinned(f func() error, cpus ...int) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var former, only unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &former); err != nil {
 		return fmt.Errorf("sched_getaffinity: %w", err)
 	}
-	only.Set(cpu)
+	for _, cpu := range cpus {
+		only.Set(cpu)
+	}
 	if err := unix.SchedSetaffinity(0, &only); err != nil {
-		return fmt.Errorf("bind to CPU %d: %w", cpu, err)
+		return fmt.Errorf("bind to CPU %v: %w", cpus, err)
 	}
 	defer unix.SchedSetaffinity(0, &former) //nolint:errcheck // they were ours
 	return f()

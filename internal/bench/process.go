@@ -47,7 +47,7 @@ func (l *lab) launch(ns *testnet.Namespace, dir string, argv []string) (*process
 		files = append(files, f)
 	}
 	cmd.Stdout, cmd.Stderr = files[0], files[1]
-	if err := ns.Do(func() error { return pinned(l.subjectCPU, cmd.Start) }); err != nil {
+	if err := ns.Do(func() error { return pinned(cmd.Start, l.subjectCPU) }); err != nil {
 		return nil, fmt.Errorf("start %s: %w", argv[0], err)
 	}
 	p := &process{cmd: cmd, dir: dir, done: make(chan struct{})}

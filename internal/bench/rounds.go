@@ -35,8 +35,7 @@ func alternate(ctx context.Context, l *lab, rounds int, subjects []subject, work
 				t.failed[s.name] = err
 				continue
 			}
-			l.say("  round %d: %s: %.0f ns of CPU an event, generator %.0f, %.0f events/s, %d missing",
-				round+1, s.name, got.cpuAnEventMade(), got.generatorAnEvent(), got.made.PerSecond(), got.missing())
+			l.say("  round %d: %s: %v", round+1, s.name, got)
 			t.samples[s.name] = append(t.samples[s.name], got)
 		}
 	}

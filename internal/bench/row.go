@@ -13,7 +13,7 @@ type row struct {
 
 // rows are all that there are, in the order of the table.
 func rows() []row {
-	return []row{
+	all := []row{
 		{"cpu", rowCPU},
 		{"real", rowReal},
 		{"sinks", rowSinks},
@@ -21,7 +21,13 @@ func rows() []row {
 		{"loss", rowLoss},
 		{"idle", rowIdle},
 		{"latency", rowLatency},
+		{"dump", rowDump},
+		{"table", rowTable},
 	}
+	for _, p := range providers() {
+		all = append(all, p.asRow())
+	}
+	return all
 }
 
 // say writes a line of progress.

@@ -18,7 +18,7 @@ func rowIdle(ctx context.Context, l *lab) (lines []line, err error) {
 	for _, receive := range []string{"ring", "socket"} {
 		s := l.ferryAs(ferryFile(receive))
 		u := line{measure: "CPU while nothing happens", subject: s.name, unit: "%"}.within(targetIdle)
-		w := line{measure: "wake-ups a second while nothing happens", subject: s.name}.within(targetWake)
+		w := line{measure: "wake-ups a second while nothing happens", subject: s.name, unit: "/s"}.within(targetWake)
 		if u.values, w.values, err = l.idle(ctx, s); err != nil {
 			return nil, err
 		}

@@ -41,6 +41,12 @@ type sample struct {
 // missing is how many events were made and not received.
 func (s sample) missing() int { return s.made.Events() - s.counted.received }
 
+// String is a line of progress.
+func (s sample) String() string {
+	return fmt.Sprintf("%.0f ns of CPU an event made, generator %.0f, %.0f/s; %d made, %d received, lost %d in the kernel and %d inside",
+		s.cpuAnEventMade(), s.generatorAnEvent(), s.made.PerSecond(), s.made.Events(), s.counted.received, s.counted.lost, s.counted.dropped)
+}
+
 // cpuAnEvent is in nanoseconds, of events that were received.
 func (s sample) cpuAnEvent() float64 {
 	return float64(s.cpu.Nanoseconds()) / float64(s.counted.received)

@@ -15,6 +15,7 @@ type line struct {
 	values  series
 	against string // name of the baseline; empty: none
 	base    series // of the same rounds
+	ratios  series // where they are known already; else values over base
 	target  float64
 	// absolute: the target is for the value, not for the ratio.
 	absolute bool
@@ -50,7 +51,15 @@ func (l line) judged() float64 {
 	if l.absolute {
 		return l.values.median()
 	}
-	return l.values.over(l.base).median()
+	return l.compared().median()
+}
+
+// compared are the ratios, round by round.
+func (l line) compared() series {
+	if l.ratios != nil {
+		return l.ratios
+	}
+	return l.values.over(l.base)
 }
 
 // verdict says whether the target was reached: "yes", "no" or "" where there is none.
@@ -77,7 +86,7 @@ func (l line) wanted() string {
 		sign = "≥ "
 	}
 	if l.absolute {
-		return sign + number(l.target) + " " + l.unit
+		return strings.TrimSpace(sign + number(l.target) + " " + l.unit)
 	}
 	return sign + number(l.target) + " x"
 }
@@ -95,7 +104,7 @@ func table(lines []line) string {
 		}
 		former = l.measure
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", measure, l.subject,
-			value(l.values.median(), l.unit), span(l.values), l.against, ratio(l.values.over(l.base)), l.wanted(), l.verdict(), cell(l.note))
+			value(l.values.median(), l.unit), span(l.values), l.against, ratio(l.compared()), l.wanted(), l.verdict(), cell(l.note))
 	}
 	return out.String()
 }
