@@ -100,6 +100,7 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err := pinSelf(l.generatorCPU); err != nil {
 		return err
 	}
+	defer pinSelf(l.generatorCPU, l.subjectCPU) //nolint:errcheck // for tests, which go on
 	about := l.describe(ctx)
 	lines, err := l.measure(ctx, selected)
 	if err != nil {

@@ -28,21 +28,23 @@ func pinned(f func() error, cpus ...int) error {
 	return f()
 }
 
-// pinSelf binds every thread of this process to a CPU; threads to come inherit it.
-func pinSelf(cpu int) error {
+// pinSelf binds every thread of this process to some CPUs; threads to come inherit it.
+func pinSelf(cpus ...int) error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return err
 	}
 	var only unix.CPUSet
-	only.Set(cpu)
+	for _, cpu := range cpus {
+		only.Set(cpu)
+	}
 	for _, task := range tasks {
 		tid, err := strconv.Atoi(task.Name())
 		if err != nil {
 			return err
 		}
 		if err := unix.SchedSetaffinity(tid, &only); err != nil && err != unix.ESRCH {
-			return fmt.Errorf("bind thread %d to CPU %d: %w", tid, cpu, err)
+			return fmt.Errorf("bind thread %d to CPU %v: %w", tid, cpus, err)
 		}
 	}
 	return nil

@@ -83,8 +83,11 @@ func (p *process) until(ctx context.Context, what string, limit time.Duration, o
 	deadline := time.Now().Add(limit)
 	for {
 		good, err := ok()
-		if err != nil || good {
-			return err
+		if err == nil && good {
+			return nil
+		}
+		if err != nil {
+			return p.unless(err)
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("waited %v in vain for %s", limit, what)
@@ -96,6 +99,16 @@ func (p *process) until(ctx context.Context, what string, limit time.Duration, o
 			return ctx.Err()
 		case <-time.After(5 * time.Millisecond):
 		}
+	}
+}
+
+// unless is the error of asking about a process, or what it said if that was because it ended.
+func (p *process) unless(err error) error {
+	select {
+	case <-p.done:
+		return p.failed()
+	case <-time.After(100 * time.Millisecond):
+		return err
 	}
 }
 

@@ -70,7 +70,7 @@ func (l *lab) conntrackEvents() subject {
 			}
 			return []string{l.conntrack, "-E", "-o", "extended,timestamp"}, nil
 		},
-		count: func(p *process) (counted, error) { return countLines(filepath.Join(p.dir, "stdout"), "\t[") },
+		count: func(p *process) (counted, error) { return countLines(filepath.Join(p.dir, "stdout"), "src=") },
 	}
 }
 
