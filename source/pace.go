@@ -20,8 +20,15 @@ const (
 	calmRate   = 110_000 // and below which no more
 	peakRate   = 250_000 // more than a processor has been seen to raise; a pause must not fill a quarter of the buffer at that
 	idleRounds = 2
-	idleWait   = time.Second // also how often an idle socket's account is made
 )
+
+// beat is the longest that an idle reader waits, and so how often an idle
+// socket's account is made.
+const beat = time.Second
+
+// toBeat is how long it is to the next beat. Whatever is done once a second is
+// done on the beat: what is idle then wakes once for all of it.
+func (s *Source) toBeat() time.Duration { return beat - time.Since(s.begun)%beat }
 
 // pace sets the reader's pauses by what it reads.
 type pace struct {

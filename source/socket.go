@@ -134,7 +134,7 @@ func (k *socket) run(ctx context.Context) error {
 		d, wait := pace.next(k.buffer.Load())
 		if !wait {
 			time.Sleep(d)
-		} else if _, err := k.listener.Wait(idleWait); err != nil {
+		} else if _, err := k.listener.Wait(k.src.toBeat()); err != nil {
 			return fmt.Errorf("source: %s: %w", k.ns, err)
 		}
 	}
@@ -217,7 +217,7 @@ func (k *socket) read() (int, error) {
 		}
 	}
 	took := uint64(n) * ctnetlink.EventCost
-	if n == batchSlots || took*4 >= k.buffer.Load() || time.Since(k.looked) >= idleWait {
+	if n == batchSlots || took*4 >= k.buffer.Load() || time.Since(k.looked) >= beat {
 		k.account(took)
 		k.looked = time.Now()
 	}
