@@ -99,12 +99,23 @@ func NewConfig(name, kind string) (Config, error) {
 		Events:     []Event{Event(flow.TypeNew), Event(flow.TypeUpdate), Event(flow.TypeDestroy)},
 		Group:      GroupNone,
 		Memory:     32 * option.MiB,
-		Flush:      Flush{Count: 4096, Bytes: 900 * option.KiB, Linger: 20 * time.Millisecond},
+		Flush:      Flush{Count: 4096, Bytes: 900 * option.KiB, Linger: lingerOf(kind)},
 		Retry:      Backoff{Initial: 100 * time.Millisecond, Max: 30 * time.Second},
 		DeadLetter: DeadLetter{Max: 64 * option.MiB},
 		Drain:      10 * time.Second,
 		Options:    options(),
 	}, nil
+}
+
+// lingerOf is how long a kind's batches wait for more by default. Each batch to
+// a broker is a round trip, while a file takes many small writes, and the source
+// has gathered what came during its own pause already.
+func lingerOf(kind string) time.Duration {
+	switch kind {
+	case "file", "stdout":
+		return time.Millisecond
+	}
+	return 20 * time.Millisecond
 }
 
 // Types is the set of record types that the sink gets.

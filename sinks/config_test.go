@@ -68,6 +68,7 @@ func TestConfigFaults(t *testing.T) {
 		{"mode", func(_ *Config, o *FileOptions) { o.Mode = 0o440 }, "mode: 0440 is out of range"},
 		{"fsync", func(_ *Config, o *FileOptions) { o.Fsync = "always" }, `fsync: "always" is not known: expected none, interval, every_batch`},
 		{"fsync_interval", func(_ *Config, o *FileOptions) { o.Fsync, o.FsyncInterval = FsyncInterval, 0 }, "fsync_interval: "},
+		{"direct", func(_ *Config, o *FileOptions) { o.Direct = "on" }, `direct: "on" is not known: expected auto, off`},
 		{"rotate.size", func(_ *Config, o *FileOptions) { o.Rotate.Size = 100 }, "rotate.size: 100B is out of range"},
 		{"rotate.interval", func(_ *Config, o *FileOptions) { o.Rotate.Interval = 1 }, "rotate.interval: "},
 		{"rotate.keep", func(_ *Config, o *FileOptions) { o.Rotate.Keep = -1 }, "rotate.keep: "},

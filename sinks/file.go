@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileBuffer is how much is written at once. Large writes are what makes a
-// file cheap; writing past the page cache, later, would want the same pieces.
+// fileBuffer is how much is written at once, about. Large writes are what makes
+// a file cheap.
 const fileBuffer = 1 << 20
 
 // fileSink writes framed records to one file. The outlet's courier calls Open,
@@ -31,7 +31,8 @@ type fileSink struct {
 	size   int64
 	synced int64     // what stands before this is on the disk
 	slot   time.Time // the rotation interval that the file belongs to
-	buf    []byte
+	stage  stage
+	direct direct
 
 	reopen atomic.Bool   // open again before the next write
 	tend   chan struct{} // something was rotated
@@ -161,6 +162,7 @@ func (s *fileSink) shut() error {
 	}
 	f := s.file
 	s.file = nil
+	s.direct.close()
 	s.setLive(liveFile{})
 	var err error
 	if s.opt.Fsync != FsyncNone && s.synced != s.size {

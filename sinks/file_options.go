@@ -23,6 +23,7 @@ type FileOptions struct {
 	Rotate        FileRotate    `koanf:"rotate"`
 	Fsync         FileFsync     `koanf:"fsync"`
 	FsyncInterval time.Duration `koanf:"fsync_interval"`
+	Direct        FileDirect    `koanf:"direct"`
 }
 
 // FileRotate says when the file is put aside, and how much of what was put
@@ -44,6 +45,15 @@ const (
 	FsyncNone     FileFsync = "none"        // the kernel decides: a crash of the machine may lose what it had not written
 	FsyncInterval FileFsync = "interval"    // in the background; acknowledged before
 	FsyncBatch    FileFsync = "every_batch" // acknowledged after
+)
+
+// FileDirect says whether large writes may go past the page cache.
+type FileDirect string
+
+// The values of FileDirect.
+const (
+	DirectAuto FileDirect = "auto" // where there is much to write and the disk keeps up with it
+	DirectOff  FileDirect = "off"
 )
 
 // FileCompress is how rotated files are compressed.
@@ -90,6 +100,7 @@ func NewFileOptions() Options {
 		Rotate:        FileRotate{Size: 256 * option.MiB, Keep: 24, Compress: CompressNone},
 		Fsync:         FsyncNone,
 		FsyncInterval: time.Second,
+		Direct:        DirectAuto,
 	}
 }
 
@@ -110,6 +121,7 @@ func (o *FileOptions) Validate() error {
 		within(&fs, "fsync_interval", o.FsyncInterval, 10*time.Millisecond, time.Hour)
 	}
 	word(&fs, "fsync", o.Fsync, FsyncNone, FsyncInterval, FsyncBatch)
+	word(&fs, "direct", o.Direct, DirectAuto, DirectOff)
 	word(&fs, "rotate.compress", o.Rotate.Compress, CompressNone, CompressGzip, CompressZstd)
 	o.Rotate.validate(&fs)
 	return fs.Err()

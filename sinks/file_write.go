@@ -18,7 +18,10 @@ func (s *fileSink) Write(_ context.Context, b *Batch) error {
 		return fileError(err)
 	}
 	p := filePass{s: s, b: b}
-	s.buf = s.buf[:0]
+	if s.stage.mem == nil {
+		s.stage = newStage(fileBuffer)
+	}
+	s.stage.begin(s.size)
 	for i := range b.Records {
 		if err := p.add(i); err != nil {
 			return fileError(err)
@@ -38,22 +41,37 @@ type filePass struct {
 // add frames a record, and writes and rotates when it is time.
 func (p *filePass) add(i int) error {
 	s, value := p.s, p.b.Records[i].Value
-	before := s.size + int64(len(s.buf))
-	if limit := int64(s.opt.Rotate.Size); limit > 0 && before > 0 && before+framedLen(s.env.Format.Framing, value) > limit {
+	n := framedLen(s.env.Format.Framing, value)
+	before := s.size + int64(s.stage.size())
+	if limit := int64(s.opt.Rotate.Size); limit > 0 && before > 0 && before+n > limit {
+		if err := p.rotate(i); err != nil {
+			return err
+		}
+	}
+	if !s.stage.fits(n) {
 		if err := p.flush(i); err != nil {
 			return err
 		}
-		if err := p.sync(); err != nil {
-			return err
-		}
-		if err := s.rotate(time.Now()); err != nil {
-			return err
+		if !s.stage.fits(n) {
+			s.stage.widen(n)
 		}
 	}
-	s.buf = appendFrame(s.buf, s.env.Format.Framing, value)
-	if len(s.buf) >= fileBuffer {
-		return p.flush(i + 1)
+	s.stage.add(s.env.Format.Framing, value)
+	return nil
+}
+
+// rotate writes what is before record i, and begins a new file.
+func (p *filePass) rotate(i int) error {
+	if err := p.flush(i); err != nil {
+		return err
 	}
+	if err := p.sync(); err != nil {
+		return err
+	}
+	if err := p.s.rotate(time.Now()); err != nil {
+		return err
+	}
+	p.s.stage.begin(p.s.size)
 	return nil
 }
 
@@ -65,18 +83,19 @@ func (p *filePass) end() error {
 	return p.sync()
 }
 
-// flush writes the buffer, which holds the records from p.written to to.
+// flush writes what is staged: the records from p.written to to.
 func (p *filePass) flush(to int) error {
 	s := p.s
-	if len(s.buf) == 0 {
+	if s.stage.size() == 0 {
 		return nil
 	}
-	n, err := s.file.Write(s.buf)
-	s.buf = s.buf[:0]
+	n, err := s.put()
 	if err != nil {
+		s.stage.begin(0)
 		return errors.Join(err, p.takeBack(n))
 	}
 	s.size += int64(n)
+	s.stage.begin(s.size)
 	p.written = to
 	s.soil()
 	if s.opt.Fsync != FsyncBatch {

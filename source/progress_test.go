@@ -12,7 +12,7 @@ func TestProgressWithoutEvents(t *testing.T) {
 	s := start(t, tracked(t), small("socket"), &keeper{})
 	for range 25 {
 		time.Sleep(100 * time.Millisecond)
-		if still := s.Standstill(); still > idleWait+time.Second {
+		if still := s.Standstill(); still > beat+time.Second {
 			t.Fatalf("an idle reader stands still for %v", still)
 		}
 	}

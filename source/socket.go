@@ -12,16 +12,8 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// The rhythm of reading: a full batch means again at once, a short one a pause
-// in which the kernel gathers the next, a long idle a wait in poll(2). Sleeping
-// costs no event: 1 ms at 190,000 events/s is 190 events of buffer.
-const (
-	batchSlots = 256
-	pause      = time.Millisecond
-	idleRounds = 20
-	idleWait   = time.Second // also how often an idle socket's account is made
-	warnPause  = time.Second // between two lines of the log about dropped events
-)
+// warnPause is between two lines of the log about dropped events.
+const warnPause = time.Second
 
 // socket reads the events of one namespace. Its goroutine alone reads the
 // listener; Source.mu guards the books.
@@ -126,7 +118,8 @@ func (k *socket) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, k.listener.Interrupt)
 	defer stop()
 	defer k.attend(ctx)()
-	for idle := 0; ; {
+	var pace pace
+	for {
 		k.turn()
 		n, err := k.read()
 		if err != nil {
@@ -135,19 +128,14 @@ func (k *socket) run(ctx context.Context) error {
 		if k.over(ctx) {
 			return k.drain()
 		}
-		switch {
-		case n == batchSlots:
-			idle = 0
-		case n > 0:
-			idle = 0
-			time.Sleep(pause)
-		case idle < idleRounds:
-			idle++
-			time.Sleep(pause)
-		default:
-			if _, err := k.listener.Wait(idleWait); err != nil {
-				return fmt.Errorf("source: %s: %w", k.ns, err)
-			}
+		if pace.read(n); n == batchSlots {
+			continue
+		}
+		d, wait := pace.next(k.buffer.Load())
+		if !wait {
+			time.Sleep(d)
+		} else if _, err := k.listener.Wait(k.src.toBeat()); err != nil {
+			return fmt.Errorf("source: %s: %w", k.ns, err)
 		}
 	}
 }
@@ -229,7 +217,7 @@ func (k *socket) read() (int, error) {
 		}
 	}
 	took := uint64(n) * ctnetlink.EventCost
-	if n == batchSlots || took*4 >= k.buffer.Load() || time.Since(k.looked) >= idleWait {
+	if n == batchSlots || took*4 >= k.buffer.Load() || time.Since(k.looked) >= beat {
 		k.account(took)
 		k.looked = time.Now()
 	}

@@ -145,7 +145,7 @@ func (s *Source) isOwn(sock *socket) bool {
 
 // tick does what time brings: status records, and namespaces that come and go.
 func (s *Source) tick(ctx context.Context, start func(*socket), failed <-chan error) error {
-	second := time.NewTicker(time.Second)
+	second := time.NewTimer(s.toBeat())
 	defer second.Stop()
 	lastStatus, lastScan := time.Now(), time.Time{}
 	for {
@@ -164,6 +164,7 @@ func (s *Source) tick(ctx context.Context, start func(*socket), failed <-chan er
 			continue
 		case <-second.C:
 		}
+		second.Reset(s.toBeat())
 		s.clock.tick()
 		if time.Since(lastStatus) >= statusInterval {
 			s.Status("interval")

@@ -100,6 +100,27 @@ func TestMilliseconds(t *testing.T) {
 	}
 }
 
+// TestWaitAgain arms the same descriptor time and again: an event ends one wait,
+// and the next one as long as it has not been read.
+func TestWaitAgain(t *testing.T) { both(t, testWaitAgain) }
+
+func testWaitAgain(t *testing.T, via Receive) {
+	ns := testnet.New(t)
+	l := listen(t, ns, Config{Receive: via, Groups: ConntrackNew})
+	for i := range 20 {
+		churn(t, testnet.Churn{NS: ns, First: i, Entries: 1})
+		for range 2 {
+			if ready, err := l.Wait(10 * time.Second); !ready || err != nil {
+				t.Fatalf("event %d: %v, %v", i, ready, err)
+			}
+		}
+		drain(t, l, none)
+		if ready, err := l.Wait(0); ready || err != nil {
+			t.Fatalf("event %d was read: %v, %v", i, ready, err)
+		}
+	}
+}
+
 // TestOutOfPoller proves that the runtime's poller does not watch the socket: its
 // epoll instance would be listed among those that do.
 func TestOutOfPoller(t *testing.T) { both(t, testOutOfPoller) }
@@ -110,6 +131,13 @@ func testOutOfPoller(t *testing.T, via Receive) {
 	watched := watchedBy(t, l.fd)
 	if len(watched) != 0 {
 		t.Errorf("epoll instances that watch the socket: %v", watched)
+	}
+	if _, err := l.Wait(0); err != nil {
+		t.Fatal(err)
+	}
+	// The waker's own may; the runtime's has that one, not the socket.
+	if watched := watchedBy(t, l.fd); len(watched) > 1 {
+		t.Errorf("epoll instances that watch the socket after a wait: %v", watched)
 	}
 	if fl, err := unix.FcntlInt(uintptr(l.fd), unix.F_GETFD, 0); err != nil || fl&unix.FD_CLOEXEC == 0 {
 		t.Errorf("the descriptor is inherited by children: %v, %v", fl, err)

@@ -1,0 +1,76 @@
+package source
+
+import (
+	"time"
+
+	"github.com/ctferry/ctferry/source/ctnetlink"
+)
+
+// The rhythm of reading: a full batch means again at once, a short one a pause
+// in which the kernel gathers the next, two empty ones a wait until something
+// comes. A pause costs no event as long as the buffer has room for what comes
+// meanwhile; it costs latency, half of it on average. Each round costs the same
+// whatever it brings, so where there is much to do the pause is longer.
+const (
+	batchSlots = 256
+	pause      = time.Millisecond // the least, and between looks at other things
+	steadyTime = 3 * time.Millisecond
+	busyTime   = 6 * time.Millisecond
+	busyRate   = 130_000 // events a second from which on a pause is of busyTime
+	calmRate   = 110_000 // and below which no more
+	peakRate   = 250_000 // more than a processor has been seen to raise; a pause must not fill a quarter of the buffer at that
+	idleRounds = 2
+)
+
+// beat is the longest that an idle reader waits, and so how often an idle
+// socket's account is made.
+const beat = time.Second
+
+// toBeat is how long it is to the next beat. Whatever is done once a second is
+// done on the beat: what is idle then wakes once for all of it.
+func (s *Source) toBeat() time.Duration { return beat - time.Since(s.begun)%beat }
+
+// pace sets the reader's pauses by what it reads.
+type pace struct {
+	last   time.Duration // the pause before what was read
+	events uint64        // read since
+	idle   int           // empty rounds in a row
+	busy   bool
+}
+
+// read notes how many events a read brought.
+func (p *pace) read(n int) {
+	p.events += uint64(n)
+	if n > 0 {
+		p.idle = 0
+	}
+}
+
+// next is how long to pause now that nothing more is waiting, with a buffer of
+// so many bytes; wait tells that there has been nothing for so long that the
+// next event is to be waited for.
+func (p *pace) next(buffer uint64) (d time.Duration, wait bool) {
+	if p.events == 0 {
+		if p.idle++; p.idle > idleRounds {
+			p.last, p.busy = 0, false
+			return 0, true
+		}
+	}
+	d = steadyTime
+	if p.judge(); p.busy {
+		d = busyTime
+	}
+	room := time.Duration(buffer/ctnetlink.EventCost/4) * time.Second / peakRate
+	d = max(min(d, room), pause)
+	p.last, p.events = d, 0
+	return d, false
+}
+
+// judge looks at the rate over the last pause.
+func (p *pace) judge() {
+	if p.last == 0 {
+		return
+	}
+	rate := p.events * uint64(time.Second/p.last)
+	p.busy = rate >= busyRate || p.busy && rate >= calmRate
+}

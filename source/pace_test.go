@@ -1,0 +1,85 @@
+package source
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ctferry/ctferry/source/ctnetlink"
+)
+
+const roomy = 64 << 20 // bytes of buffer that never shorten a pause
+
+// TestPaceByRate reads at a steady rate and looks at the pauses that come of it.
+func TestPaceByRate(t *testing.T) {
+	for _, c := range []struct {
+		rate int // events a second
+		want time.Duration
+	}{{1_000, steadyTime}, {100_000, steadyTime}, {125_000, steadyTime}, {140_000, busyTime}, {2_000_000, busyTime}} {
+		var p pace
+		p.read(1)
+		d, wait := p.next(roomy)
+		for range 50 {
+			if wait {
+				t.Fatalf("%d a second: waits", c.rate)
+			}
+			p.read(int(float64(c.rate) * d.Seconds()))
+			d, wait = p.next(roomy)
+		}
+		if d != c.want {
+			t.Errorf("%d a second: pauses of %v, want %v", c.rate, d, c.want)
+		}
+	}
+}
+
+// TestPaceCalmsDown keeps the long pause until the rate is well below what brought it.
+func TestPaceCalmsDown(t *testing.T) {
+	p := pace{last: steadyTime}
+	for _, c := range []struct {
+		rate int
+		want time.Duration
+	}{{129_000, steadyTime}, {131_000, busyTime}, {120_000, busyTime}, {100_000, steadyTime}, {120_000, steadyTime}} {
+		p.read(int(float64(c.rate) * p.last.Seconds()))
+		if d, _ := p.next(roomy); d != c.want {
+			t.Errorf("at %d: %v, want %v", c.rate, d, c.want)
+		}
+	}
+}
+
+// TestPaceIdle waits when nothing comes, and not before.
+func TestPaceIdle(t *testing.T) {
+	var p pace
+	for range 3 {
+		p.read(1)
+		if _, wait := p.next(roomy); wait {
+			t.Error("waits though something came")
+		}
+		for i := range idleRounds {
+			p.read(0)
+			if _, wait := p.next(roomy); wait {
+				t.Errorf("waits in empty round %d", i)
+			}
+		}
+		for range 3 {
+			p.read(0)
+			if _, wait := p.next(roomy); !wait {
+				t.Error("does not wait though nothing comes")
+			}
+		}
+	}
+}
+
+// TestPaceSmallBuffer never lets a pause fill more than a quarter, as far as the
+// least pause allows.
+func TestPaceSmallBuffer(t *testing.T) {
+	for buffer := uint64(0); buffer < 16<<20; buffer += 100_000 {
+		p := pace{last: busyTime, busy: true}
+		p.read(10_000)
+		d, _ := p.next(buffer)
+		if d < pause || d > busyTime {
+			t.Fatalf("%d bytes: %v", buffer, d)
+		}
+		if came := uint64(d.Seconds() * peakRate); d > pause && came > buffer/ctnetlink.EventCost/4+1 {
+			t.Errorf("%d bytes: %d events come in %v", buffer, came, d)
+		}
+	}
+}
