@@ -122,17 +122,23 @@ func (w *writing) ranges(rs []flow.Range, yes, no label) {
 		w.ranges(rs[mid:], yes, no)
 		return
 	}
-	for _, r := range rs {
+	if len(rs) == 0 {
+		w.jump(no)
+	}
+	for i, r := range rs {
+		other := next
+		if i == len(rs)-1 {
+			other = no
+		}
 		switch {
 		case r.Lo == r.Hi:
-			w.when(bpf.JumpEqual, r.Lo, yes, next)
+			w.when(bpf.JumpEqual, r.Lo, yes, other)
 			continue
 		case r.Lo > 0:
 			w.when(bpf.JumpGreaterOrEqual, r.Lo, next, no)
 		}
-		w.when(bpf.JumpGreaterThan, r.Hi, next, yes)
+		w.when(bpf.JumpGreaterThan, r.Hi, other, yes)
 	}
-	w.jump(no)
 }
 
 // ports tries each slot, of flows whose two words are ports, or keys.

@@ -16,8 +16,8 @@ import (
 //
 // What it knows of an event is what nf_conntrack_netlink.c has put at the same
 // place since Linux 2.6.14, and mark, zone and status, which it looks for. A
-// message of another form passes, and so does one of the expectation table
-// unless the filter names that.
+// message of another form passes. Of expectations it knows the table, the family
+// and the event type alone.
 type KernelFilter struct {
 	terms   []TermPlace
 	classic []bpf.RawInstruction // nil: there is nothing for the kernel to do

@@ -124,23 +124,11 @@ func kernelTuples(r *rand.Rand, e *flow.Event) {
 	e.Proto = proto
 }
 
-// loadable reports whether the machine has a ring for us; the rest of a test goes
-// on without.
-func loadable(tb testing.TB) bool {
-	tb.Helper()
-	r, err := newRing(1, false, nil)
-	if err != nil {
-		tb.Logf("without the ring: %v", ringNeeds(err))
-		return false
-	}
-	return r.close() == nil
-}
-
 // TestKernelEqualsUser has the kernel judge random events by random filters: what
 // it refuses user space refuses too, and where the whole filter runs in the
 // kernel the verdicts are equal.
 func TestKernelEqualsUser(t *testing.T) {
-	needRing(t)
+	ring := loading(t)
 	pool := filterPool()
 	var all, exact []string
 	for name := range pool {
@@ -152,7 +140,7 @@ func TestKernelEqualsUser(t *testing.T) {
 		}
 	}
 	golden := captured(t, "")
-	rounds := 700
+	rounds := 600
 	if testing.Short() {
 		rounds = 150
 	}
@@ -180,7 +168,7 @@ func TestKernelEqualsUser(t *testing.T) {
 				return
 			}
 			ran++
-			run := judges(t, k, true)
+			run := judges(t, ring, k)
 			d, b, scratch := decoder{}, flow.NewBatch(8), flow.NewBatch(1)
 			check := func(p []byte, exact bool) {
 				want := passes(f, &d, b, p)

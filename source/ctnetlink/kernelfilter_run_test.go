@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
@@ -60,23 +61,37 @@ func classicJudge(tb testing.TB, k *KernelFilter) judge {
 	}
 }
 
-// ringJudge has the kernel run the ring's program.
-func ringJudge(tb testing.TB, k *KernelFilter) judge {
-	from, to := pair(tb)
-	r, err := newRing(1<<20, false, k)
-	if err == nil {
-		r.fd = to
-		tb.Cleanup(func() {
-			if err := r.close(); err != nil {
-				tb.Error(err)
-			}
-		})
-		err = r.attach(to)
-	}
+// loading is a ring whose program is exchanged: making a ring takes the kernel
+// much longer than loading a program.
+func loading(tb testing.TB) *ring {
+	needRing(tb)
+	r, err := newRing(1<<20, false, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	refused := uint64(0)
+	tb.Cleanup(func() {
+		if err := r.close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return r
+}
+
+// ringJudge has the kernel run the ring's program.
+func ringJudge(tb testing.TB, r *ring, k *KernelFilter) judge {
+	from, to := pair(tb)
+	prog, err := ebpf.NewProgram(ringProgram(r.rings, r.count.m, false, k))
+	if err != nil {
+		tb.Fatalf("%+v", err)
+	}
+	tb.Cleanup(func() {
+		prog.Close()
+		unix.Close(to)
+	})
+	if err := unix.SetsockoptInt(to, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, prog.FD()); err != nil {
+		tb.Fatal(err)
+	}
+	refused := r.count.load(countRefused)
 	return func(p []byte) bool {
 		if _, err := unix.Write(from, p); err != nil {
 			tb.Fatal(err)
@@ -117,13 +132,10 @@ func machineJudge(tb testing.TB, k *KernelFilter) judge {
 }
 
 // judges are all the ways to run a kernel filter here.
-func judges(tb testing.TB, k *KernelFilter, ring bool) map[string]judge {
-	all := map[string]judge{"classic": classicJudge(tb, k)}
+func judges(tb testing.TB, r *ring, k *KernelFilter) map[string]judge {
+	all := map[string]judge{"classic": classicJudge(tb, k), "ring": ringJudge(tb, r, k)}
 	if vm := machineJudge(tb, k); vm != nil {
 		all["machine"] = vm
-	}
-	if ring {
-		all["ring"] = ringJudge(tb, k)
 	}
 	return all
 }

@@ -74,8 +74,11 @@ func (s *script) branch(st *step, i int) asm.Instructions {
 	return ins
 }
 
-// slotAt is where a word of scratch memory stands, from the frame's end.
-func slotAt(n int) int16 { return int16(-8 - 4*n) }
+// slotAt is where a word of scratch memory stands, from the frame's end: in the
+// upper half of eight bytes. There the verifier does not follow what is written, if
+// it is not zero, and so does not look at the rest of the program again for each
+// value that it might be.
+func slotAt(n int) int16 { return int16(-8*n - 12) }
 
 func sizeOf(bytes int) asm.Size {
 	return map[int]asm.Size{1: asm.Byte, 2: asm.Half, 4: asm.Word}[bytes]
@@ -125,20 +128,27 @@ func aluOp(op bpf.ALUOp) asm.ALUOp {
 	}[op]
 }
 
+// unseen is what slotSeen says before an attribute is found that all messages
+// have, and seen after it. Neither is zero: see slotAt.
+const (
+	unseen = 1
+	seen   = 2
+)
+
 // walk looks at a message's attributes one after the other and fills the slots
 // of those that are wanted; what it cannot read is accepted. The last of several
 // of one kind counts, as in the decoder.
 func walk(wanted []attribute, name, accept string) asm.Instructions {
 	p := asm.Instructions{asm.Mov.Imm(regAt, attrsAt)}
-	seen := int32(0)
+	found := int32(seen)
 	for _, a := range wanted {
-		p = append(p, asm.StoreImm(asm.RFP, slotAt(a.slot), 0, asm.Word))
+		p = append(p, asm.StoreImm(asm.RFP, slotAt(a.slot), -1, asm.Word)) // upside down while the walk goes on
 		if a.always {
-			seen = 1
+			found = unseen
 		}
 	}
 	p = append(p,
-		asm.StoreImm(asm.RFP, slotAt(slotSeen), 0, asm.Word),
+		asm.StoreImm(asm.RFP, slotAt(slotSeen), int64(found), asm.Word),
 		asm.Mov.Imm(regCount, 0),
 		asm.JGE.Reg(regAt, regLen, name+"done").WithSymbol(name+"loop"),
 		asm.JGE.Imm(regCount, maxWalk, accept),
@@ -159,10 +169,18 @@ func walk(wanted []attribute, name, accept string) asm.Instructions {
 		p = append(p, takeValue(&a, name+"found"+strconv.Itoa(i), name+"next", accept)...)
 	}
 	// A message that lacks what all have is not of the kernel's.
-	return append(p,
+	p = append(p,
 		asm.LoadMem(regA, asm.RFP, slotAt(slotSeen), asm.Word).WithSymbol(name+"done"),
-		asm.JLT.Imm(regA, seen, accept),
+		asm.JNE.Imm(regA, seen, accept),
 	)
+	for _, a := range wanted {
+		p = append(p,
+			asm.LoadMem(regA, asm.RFP, slotAt(a.slot), asm.Word),
+			asm.Xor.Imm32(regA, -1),
+			asm.StoreMem(asm.RFP, slotAt(a.slot), regA, asm.Word),
+		)
+	}
+	return p
 }
 
 // attributeHeader reads the header at regAt: the length goes to slotLen, the type
@@ -202,10 +220,11 @@ func takeValue(a *attribute, here, next, accept string) asm.Instructions {
 		asm.LoadMem(regT, asm.RFP, slotAt(slotLen), asm.Word).WithSymbol(here),
 		asm.JNE.Imm(regT, int32(attrLen+a.size), accept),
 		asm.LoadInd(regA, regAt, attrLen, sizeOf(a.size)),
+		asm.Xor.Imm32(regA, -1),
 		asm.StoreMem(asm.RFP, slotAt(a.slot), regA, asm.Word),
 	}
 	if a.always {
-		p = append(p, asm.StoreImm(asm.RFP, slotAt(slotSeen), 1, asm.Word))
+		p = append(p, asm.StoreImm(asm.RFP, slotAt(slotSeen), seen, asm.Word))
 	}
 	return append(p, asm.Ja.Label(next))
 }
