@@ -25,7 +25,10 @@ type SocketBooks struct {
 	Growths   uint64 // times the buffer was raised
 	Reliable  bool   // the kernel keeps DESTROY events until they are delivered, now
 	LetGo     uint64 // times that Reliable was given up because the table was filling
-	Track     TrackBooks
+
+	KernelFilter bool    // the kernel runs a part of source.filter
+	Refused      *uint64 // events that this part refused, and that are not Offered; nil where nobody counts them: without the ring
+	Track        TrackBooks
 }
 
 // TrackBooks is the account of a namespace's tracked flows and of the records
