@@ -64,6 +64,7 @@ func TestNarrow(t *testing.T) {
 // TestNarrowLosesNothing dumps a real table by random filters: what a narrowed
 // dump gives and the filter passes is what a whole dump gives and it passes.
 func TestNarrowLosesNothing(t *testing.T) {
+	t.Parallel() // closing a socket takes the kernel longer than all else here
 	ns := tracked(t)
 	for i, c := range []testnet.Churn{{Entries: 40}, {Entries: 40, Mark: 5}, {Entries: 40, Zone: 2}, {Entries: 40, Zone: 2, Mark: 1}} {
 		c.NS, c.First, c.Keep = ns, 1000*i, true
@@ -96,7 +97,7 @@ func TestNarrowLosesNothing(t *testing.T) {
 	names := []string{"family", "mark", "zone", "status", "src", "proto"}
 	r := rand.New(rand.NewPCG(4, 5))
 	narrowed := 0
-	for range 80 {
+	for range 40 {
 		term := func() any {
 			t := map[string]any{}
 			for range 1 + r.IntN(3) {
@@ -122,7 +123,7 @@ func TestNarrowLosesNothing(t *testing.T) {
 			narrowed++
 		}
 	}
-	if narrowed < 15 {
+	if narrowed < 8 {
 		t.Errorf("%d dumps were narrowed", narrowed)
 	}
 }
