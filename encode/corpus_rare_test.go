@@ -53,6 +53,7 @@ func fillStatus(_ *flow.Batch, e *flow.Event) {
 		Sockets: []flow.SocketBooks{{
 			NetNS: "blue", Offered: 1 << 60, Received: 2, Lost: 3, Emitted: 4, Excluded: 5, Malformed: 6, Foreign: 7, LastSeq: 8,
 			Buffer: 9, Queued: 10, Growths: 11, Reliable: true, LetGo: 12,
+			KernelFilter: true, Refused: new(uint64(24)),
 			Track: flow.TrackBooks{
 				Flows: 13, Max: 14, Added: 15, Ended: 16, Untracked: 17, Synthetic: 18, Interim: 19, Suppressed: 20, Contradicted: 21, Reconciled: 22, Failed: 23,
 			},

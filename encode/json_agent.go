@@ -95,6 +95,12 @@ func jsonSocket(dst []byte, b *flow.SocketBooks) []byte {
 		dst = jsonBool(dst, `,"reliable":`, b.Reliable)
 		dst = jsonUint(dst, `,"let_go":`, b.LetGo)
 	}
+	if b.KernelFilter {
+		dst = jsonBool(dst, `,"kernel_filter":`, true)
+	}
+	if b.Refused != nil {
+		dst = jsonUint(dst, `,"refused":`, *b.Refused)
+	}
 	if b.Track != (flow.TrackBooks{}) {
 		dst = jsonTrack(append(dst, `,"track":`...), &b.Track)
 	}

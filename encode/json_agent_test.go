@@ -34,6 +34,8 @@ func wantAgent(a *flow.Agent) object {
 		socket.put(b.NetNS != "", "netns", b.NetNS)
 		socket.put(b.Reliable || b.LetGo > 0, "reliable", b.Reliable)
 		socket.put(b.Reliable || b.LetGo > 0, "let_go", b.LetGo)
+		socket.put(b.KernelFilter, "kernel_filter", true)
+		socket.put(b.Refused != nil, "refused", b.Refused)
 		track := object{
 			"flows": b.Track.Flows, "max_flows": b.Track.Max, "added": b.Track.Added, "ended": b.Track.Ended, "untracked": b.Track.Untracked, "synthetic": b.Track.Synthetic, "interim": b.Track.Interim, "suppressed": b.Track.Suppressed, "contradicted": b.Track.Contradicted, "reconciled": b.Track.Reconciled, "failed": b.Track.Failed,
 		}

@@ -48,6 +48,8 @@ var socketMembers = []member{
 	{name: "reliable", num: 16, kind: kindBool, set: func(d *draft, v *value) { d.socket.Reliable = v.u != 0 }},
 	{name: "let_go", num: 17, kind: kindUint64, set: func(d *draft, v *value) { d.socket.LetGo = v.u }},
 	{name: "track", num: 18, kind: kindMessage, inner: trackMembers, set: func(*draft, *value) {}},
+	{name: "kernel_filter", num: 19, kind: kindBool, set: func(d *draft, v *value) { d.socket.KernelFilter = v.u != 0 }},
+	{name: "refused", num: 20, kind: kindUint64, set: func(d *draft, v *value) { d.socket.Refused = new(v.u) }},
 }
 
 // trackMembers are the fields of TrackBooks.

@@ -149,6 +149,12 @@ func pbSocket(dst []byte, b *flow.SocketBooks) []byte {
 	if b.Track != (flow.TrackBooks{}) {
 		dst = pbTrack(dst, &b.Track)
 	}
+	if b.KernelFilter {
+		dst = pbBool(dst, 19, true)
+	}
+	if b.Refused != nil {
+		dst = pbUint(dst, 20, *b.Refused)
+	}
 	return pbClose(dst, start)
 }
 

@@ -218,8 +218,11 @@ func randomAgent(r *rand.Rand) *flow.Agent {
 		a.Sockets = append(a.Sockets, flow.SocketBooks{
 			NetNS: text(r), Offered: number(r), Received: number(r), Lost: number(r), Emitted: number(r), Excluded: number(r),
 			Malformed: number(r), Foreign: number(r), LastSeq: number(r), Buffer: number(r), Queued: number(r), Growths: number(r),
-			Reliable: r.IntN(2) == 0, LetGo: number(r), Track: randomTrack(r),
+			Reliable: r.IntN(2) == 0, LetGo: number(r), Track: randomTrack(r), KernelFilter: r.IntN(2) == 0,
 		})
+		if r.IntN(2) == 0 {
+			a.Sockets[len(a.Sockets)-1].Refused = new(number(r))
+		}
 	}
 	if r.IntN(2) == 0 {
 		a.Sink = &flow.SinkBooks{

@@ -73,6 +73,12 @@ func xmlSocket(dst []byte, b *flow.SocketBooks) []byte {
 		dst = xmlAttrBool(dst, ` reliable="`, b.Reliable)
 		dst = xmlAttr(dst, ` let_go="`, b.LetGo)
 	}
+	if b.KernelFilter {
+		dst = xmlAttrBool(dst, ` kernel_filter="`, true)
+	}
+	if b.Refused != nil {
+		dst = xmlAttr(dst, ` refused="`, *b.Refused)
+	}
 	if b.Track == (flow.TrackBooks{}) {
 		return append(dst, `/>`...)
 	}

@@ -28,6 +28,13 @@ type Config struct {
 	NetNS    []string // names or globs under /run/netns, beside the service's own
 }
 
+// KernelFilter is what of the filter the kernel runs, where it can. Tracking needs
+// a flow's events all or none, those too that the filter leaves out: an update, or
+// the end, of a flow that it passed before.
+func (c *Config) KernelFilter() *ctnetlink.KernelFilter {
+	return ctnetlink.CompileFilter(c.Filter, c.Track.Enabled)
+}
+
 // Dump says when the table is read whole.
 type Dump struct {
 	AtStart  bool

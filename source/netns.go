@@ -113,6 +113,12 @@ func addBooks(all []flow.SocketBooks, b flow.SocketBooks) []flow.SocketBooks {
 	sum.Foreign += b.Foreign
 	sum.Growths += b.Growths
 	sum.LetGo += b.LetGo
+	sum.KernelFilter = sum.KernelFilter || b.KernelFilter
+	if b.Refused != nil && sum.Refused != nil {
+		sum.Refused = new(*sum.Refused + *b.Refused)
+	} else if b.KernelFilter {
+		sum.Refused = nil
+	}
 	sum.Track.Add(&b.Track)
 	sum.LastSeq = max(sum.LastSeq, b.LastSeq)
 	return all

@@ -40,6 +40,20 @@ func (s *Source) tellWay(k *socket) {
 	s.log.Debug("event socket opened", "netns", k.ns.String(), "receive", way.String())
 }
 
+// tellFilter notes whether the kernel runs its part of the filter, and logs, once,
+// why it does not.
+func (s *Source) tellFilter(k *socket) {
+	runs, counts, why := k.listener.Filters()
+	k.books.KernelFilter = runs
+	if counts {
+		k.books.Refused = new(uint64)
+	}
+	if why != nil && !s.toldFilter {
+		s.toldFilter = true
+		s.log.Warn("the kernel does not take the filter: all of it runs here, which costs more", "netns", k.ns.String(), "err", why)
+	}
+}
+
 // growHelp is what would let the buffer grow to so many bytes.
 func (k *socket) growHelp(bytes uint64) string {
 	if way, _ := k.listener.Receives(); way == ctnetlink.ReceiveRing {

@@ -52,7 +52,7 @@ type socket struct {
 func (s *Source) openSocket(ns namespace) (*socket, error) {
 	l, err := ctnetlink.Listen(ctnetlink.Config{
 		NetNS: ns.path, Groups: s.groupsOf(s.wanted), Receive: s.receive(), Reliable: s.cfg.Reliable,
-		Buffer: int(s.cfg.Buffer), MaxBuffer: int(s.cfg.Max),
+		Buffer: int(s.cfg.Buffer), MaxBuffer: int(s.cfg.Max), Filter: s.kernel,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("source: %s: %w", ns, err)
@@ -67,6 +67,7 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 		return nil, errors.Join(fmt.Errorf("source: %s: %w", ns, err), l.Close())
 	}
 	s.tellWay(sock)
+	s.tellFilter(sock)
 	sock.warnBuffer(stats.Buffer)
 	sock.reliable.on.Store(s.cfg.Reliable)
 	sock.whole.Store(sock.accounted.UnixNano())
@@ -101,6 +102,9 @@ func (k *socket) warnBuffer(got uint64) {
 func (k *socket) state() flow.SocketBooks {
 	b := k.books
 	b.Reliable, b.LetGo = k.reliable.on.Load(), k.reliable.letGo.Load()
+	if b.Refused != nil {
+		b.Refused = new(*b.Refused)
+	}
 	return b
 }
 
@@ -279,6 +283,9 @@ func (k *socket) settle() (ctnetlink.SocketStats, bool) {
 	k.books.Lost = stats.Drops
 	k.books.Offered = k.books.Received + k.books.Lost
 	k.books.Queued, k.books.Buffer = stats.Queued, stats.Buffer
+	if k.books.Refused != nil {
+		*k.books.Refused = stats.Refused
+	}
 	upper := k.reliable.on.Load()
 	if lost > 0 {
 		g := k.gap(lost, upper || k.upper, now)

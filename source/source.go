@@ -47,6 +47,9 @@ type Source struct {
 	news  chan string // reasons for a status record out of turn; room for one
 	told  bool        // why there is no ring
 
+	kernel     *ctnetlink.KernelFilter // what of cfg.Filter the kernel runs
+	toldFilter bool                    // why it does not
+
 	// mu serialises what is handed on, so that sequence numbers rise in the
 	// order of delivery, and guards everything below.
 	mu      sync.Mutex
@@ -83,6 +86,7 @@ func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker,
 		cfg: cfg, id: id, out: out, log: log, begun: time.Now(), wanted: events, budget: budget{max: cfg.Track.MaxFlows},
 		kinds: newTally(), names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4), news: make(chan string, 1),
 	}
+	s.kernel = cfg.KernelFilter()
 	var err error
 	if s.book, err = openNotebook(cfg.StateDir, log); err != nil {
 		return nil, err

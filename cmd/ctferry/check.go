@@ -17,6 +17,10 @@ up the order of a flow's events, the report says unordered and why.
   ctferry check ctferry.yaml
   ctferry check --print-effective ctferry.yaml      defaults filled in, secrets hidden
 
+Both say where each term of source.filter runs: in the kernel, which then spends
+nothing on the event but the look at it, or here (user). What the kernel passes is
+matched here again. The filters of sinks always run here.
+
 Exit codes: 0 when it is right, 2 when it is wrong.`
 
 func newCheck() *cobra.Command {
@@ -35,7 +39,7 @@ func newCheck() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = c.OutOrStdout().Write(text)
+				_, err = c.OutOrStdout().Write(append(text, filterPlaces(&cfg.Source, "# ")...))
 				return err
 			}
 			return report(c, cfg)
@@ -51,6 +55,9 @@ func report(c *cobra.Command, cfg *configs.Config) error {
 	out := c.OutOrStdout()
 	for _, w := range cfg.Warnings {
 		fmt.Fprintf(out, "warning: %v\n", w)
+	}
+	if _, err := out.Write(filterPlaces(&cfg.Source, "")); err != nil {
+		return err
 	}
 	for _, k := range cfg.Sinks {
 		order := "ordered"

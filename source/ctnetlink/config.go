@@ -26,6 +26,12 @@ type Config struct {
 	// 52,428 events, or a ring of 16 MiB; a page, 4096 bytes, is the least.
 	Buffer, MaxBuffer int
 
+	// Filter is what the kernel is to run before an event is queued or copied; nil
+	// is nothing. It passes all that the whole filter passes, and more: whoever
+	// reads matches again. Where the kernel refuses it, there is none: see
+	// [Listener.Filters].
+	Filter *KernelFilter
+
 	// Reliable makes the kernel keep a DESTROY event until it is delivered
 	// (NETLINK_BROADCAST_ERROR). Then duplicates are possible, and
 	// [SocketStats].Drops counts every failed try: an upper bound of the loss.

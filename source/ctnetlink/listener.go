@@ -45,6 +45,9 @@ type Listener struct {
 	groups Groups
 
 	reliable bool // as it was opened
+
+	filters  bool
+	noFilter error
 }
 
 // Listen opens an event socket, sets its options and joins its groups.
@@ -81,6 +84,7 @@ func newListener(o opened, limit int) (*Listener, error) {
 	return &Listener{
 		recv: o.recv, fd: o.fd, way: o.way, why: o.why, wake: wake,
 		limit: limit, portID: o.portID, cookie: cookie,
+		filters: o.filters, noFilter: o.noFilter,
 	}, nil
 }
 
@@ -217,6 +221,13 @@ func changeGroups(fd int, groups Groups, option int) error {
 // Receives tells by what way events come, never ReceiveAuto. Where auto was
 // asked and it is the socket, why tells what the ring lacks.
 func (l *Listener) Receives() (way Receive, why error) { return l.way, l.why }
+
+// Filters tells whether the kernel runs its part of the filter, and whether it
+// counts what it refuses, which the ring alone does. Where there is such a part
+// and the kernel would not have it, why tells.
+func (l *Listener) Filters() (runs, counts bool, why error) {
+	return l.filters, l.filters && l.way == ReceiveRing, l.noFilter
+}
 
 // Cookie names the socket's network namespace while the machine is up
 // (SO_NETNS_COOKIE); 0 on kernels that have none.

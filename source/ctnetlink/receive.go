@@ -57,6 +57,9 @@ type opened struct {
 	recv receiver
 	way  Receive
 	why  error // that the ring could not be, where it was not demanded
+
+	filters  bool  // the kernel runs the filter
+	noFilter error // why it does not, where there is one to run
 }
 
 // open dials an event socket and gives it the receiver that is asked for.
@@ -73,19 +76,33 @@ func (c *Config) open(ns *os.File) (opened, error) {
 	return o, second
 }
 
-func (c *Config) openQueue(ns *os.File) (opened, error) {
-	s, err := dial(ns, func(conn *netlink.Conn) error { return c.prepare(conn, c.prepareBuffer) })
+func (c *Config) openQueue(ns *os.File) (o opened, err error) {
+	s, err := dial(ns, func(conn *netlink.Conn) error {
+		return c.prepare(conn, func(fd int) error {
+			if c.Filter.Runs() {
+				o.noFilter = c.Filter.attach(fd)
+				o.filters = o.noFilter == nil
+			}
+			return c.prepareBuffer(fd)
+		})
+	})
 	if err != nil {
 		return opened{}, err
 	}
-	return opened{socket: s, recv: newMmsg(s.fd, eventSlots, eventSlotSize), way: ReceiveSocket}, nil
+	o.socket, o.recv, o.way = s, newMmsg(s.fd, eventSlots, eventSlotSize), ReceiveSocket
+	return o, nil
 }
 
 func (c *Config) openRing(ns *os.File) (opened, error) {
 	if !mayLoad() {
 		return opened{}, &Error{Op: "open", Subject: "receive ring", Err: ringNeeds(unix.EPERM)}
 	}
-	r, err := newRing(c.Buffer, c.Reliable)
+	o := opened{way: ReceiveRing, filters: c.Filter.Runs()}
+	r, err := newRing(c.Buffer, c.Reliable, c.Filter)
+	if err != nil && o.filters { // with the filter the program may be too much for the verifier
+		o.filters, o.noFilter = false, err
+		r, err = newRing(c.Buffer, c.Reliable, nil)
+	}
 	if err != nil {
 		return opened{}, &Error{Op: "open", Subject: "receive ring", Err: ringNeeds(err)}
 	}
@@ -101,7 +118,8 @@ func (c *Config) openRing(ns *os.File) (opened, error) {
 		return opened{}, errors.Join(err, r.close())
 	}
 	r.fd = s.fd
-	return opened{socket: s, recv: r, way: ReceiveRing}, nil
+	o.socket, o.recv = s, r
+	return o, nil
 }
 
 // mayLoad reports whether bpf(2) is worth a try. Where the process has not the

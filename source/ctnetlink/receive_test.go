@@ -26,7 +26,7 @@ func both(t *testing.T, f func(*testing.T, Receive)) {
 // needRing skips where the machine has no ring for us.
 func needRing(tb testing.TB) {
 	tb.Helper()
-	r, err := newRing(1, false)
+	r, err := newRing(1, false, nil)
 	if errors.Is(err, unix.EPERM) || errors.Is(ringNeeds(err), errNoRing) {
 		testnet.Unavailable(tb, "the receive ring: %v", ringNeeds(err))
 	}

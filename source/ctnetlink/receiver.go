@@ -38,6 +38,10 @@ type SocketStats struct {
 	Queued uint64 // bytes of the receive buffer in use, as the kernel charges them
 	Buffer uint64 // effective receive buffer, bytes
 	Drops  uint64 // events that the kernel dropped since the socket was opened
+
+	// Refused is how many events the kernel's part of the filter has refused. Only
+	// the ring counts them: see [Listener.Filters].
+	Refused uint64
 }
 
 // EventCost is what the kernel charges to the receive buffer for one event,

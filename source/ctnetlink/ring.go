@@ -32,7 +32,7 @@ const maxRing = 1 << 30
 type ring struct {
 	fd    int
 	rings *ebpf.Map // the array whose only place holds the ring that is written to
-	lost  *lostCounter
+	count *ringCounters
 	prog  *ebpf.Program
 	ready int // epoll instance over the rings: poll(2) must see the next one too
 	out   []datagram
@@ -46,16 +46,17 @@ type ring struct {
 }
 
 // newRing makes the ring, of a size that stands for so many effective bytes, and
-// loads the filter; attach connects them to a socket.
-func newRing(bytes int, reliable bool) (*ring, error) {
+// loads the program with what it may run of a filter; attach connects them to a
+// socket.
+func newRing(bytes int, reliable bool, filter *KernelFilter) (*ring, error) {
 	r := &ring{fd: -1, ready: -1, out: make([]datagram, eventSlots)}
-	if err := r.build(ringBytes(bytes), reliable); err != nil {
+	if err := r.build(ringBytes(bytes), reliable, filter); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
 }
 
-func (r *ring) build(size int, reliable bool) (err error) {
+func (r *ring) build(size int, reliable bool, filter *KernelFilter) (err error) {
 	if r.ready, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return &Error{Op: "open", Subject: "epoll", Err: err}
 	}
@@ -63,13 +64,13 @@ func (r *ring) build(size int, reliable bool) (err error) {
 	if r.rings, err = ebpf.NewMap(spec); err != nil {
 		return &Error{Op: "make", Subject: "array of ring buffers", Err: err}
 	}
-	if r.lost, err = newLostCounter(); err != nil {
+	if r.count, err = newRingCounters(); err != nil {
 		return err
 	}
 	if err = r.add(size); err != nil {
 		return err
 	}
-	r.prog, err = ebpf.NewProgramWithOptions(ringProgram(r.rings, r.lost.m, reliable), ebpf.ProgramOptions{LogDisabled: true})
+	r.prog, err = ebpf.NewProgramWithOptions(ringProgram(r.rings, r.count.m, reliable, filter), ebpf.ProgramOptions{LogDisabled: true})
 	if err != nil {
 		return &Error{Op: "load", Subject: "socket filter", Err: err}
 	}
@@ -171,9 +172,10 @@ func (r *ring) stats() (SocketStats, error) {
 		queued += b.queued()
 	}
 	return SocketStats{
-		Queued: uint64(queued) * ringShare,
-		Buffer: uint64(r.size()) * ringShare,
-		Drops:  r.drops.add(m[unix.SK_MEMINFO_DROPS]) + r.lost.load(),
+		Queued:  uint64(queued) * ringShare,
+		Buffer:  uint64(r.size()) * ringShare,
+		Drops:   r.drops.add(m[unix.SK_MEMINFO_DROPS]) + r.count.load(countLost),
+		Refused: r.count.load(countRefused),
 	}, nil
 }
 
@@ -207,7 +209,7 @@ func (r *ring) close() error {
 			}
 		}
 	}
-	errs = append(errs, r.prog.Close(), r.rings.Close(), r.lost.close())
+	errs = append(errs, r.prog.Close(), r.rings.Close(), r.count.close())
 	for _, b := range r.bufs {
 		errs = append(errs, b.close())
 	}

@@ -68,11 +68,11 @@ func TestRingNeedsLittle(t *testing.T) {
 	needRing(t)
 	withOnly(t, func() {
 		for _, reliable := range []bool{false, true} {
-			r, err := newRing(1<<20, reliable)
+			r, err := newRing(1<<20, reliable, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			spec := ringProgram(r.rings, r.lost.m, reliable)
+			spec := ringProgram(r.rings, r.count.m, reliable, nil)
 			if n := len(spec.Instructions); n > 64 || strings.Contains(spec.License, "GPL") {
 				t.Errorf("%d instructions under the licence %q", n, spec.License)
 			}
@@ -240,7 +240,7 @@ func TestTwoRings(t *testing.T) {
 func TestRingMemory(t *testing.T) {
 	needRing(t)
 	before := resident(t)
-	r, err := newRing(256<<20, false)
+	r, err := newRing(256<<20, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

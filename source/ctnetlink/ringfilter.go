@@ -29,7 +29,7 @@ const offsetSkbLen = 0
 
 // ringProgram is the socket filter: it copies the datagram into the ring that
 // stands in rings[0] and refuses it, so that it is never queued. What does not
-// fit adds one to lost[0] and is refused too; it must not go round by the
+// fit adds one to the first of the counters and is refused too; it must not go round by the
 // queue, or order would be lost. With passOn it is accepted and not counted:
 // then the queue refuses it, and the sender hears of that (see plug).
 //
@@ -37,11 +37,31 @@ const offsetSkbLen = 0
 // be interrupted by one that runs it again, so it keeps nothing in a
 // processor's own memory. The helpers that it calls are open to programs of any
 // licence.
-func ringProgram(rings, lost *ebpf.Map, passOn bool) *ebpf.ProgramSpec {
+//
+// Before all that it runs what it may of source's filter, if there is one: what
+// that refuses adds one to the second of the counters, and touches nothing else.
+func ringProgram(rings, counters *ebpf.Map, passOn bool, filter *KernelFilter) *ebpf.ProgramSpec {
 	p := asm.Instructions{
 		asm.Mov.Reg(regSkb, asm.R1),
 		asm.LoadMem(regLen, regSkb, offsetSkbLen, asm.Word),
-		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
+	}
+	if filter.Runs() {
+		p = append(p, filter.ring.extended("accept", "refuse")...)
+	}
+	p = append(p, reserveRecord(rings)...)
+	p = append(p, fillRecord()...)
+	p = append(p, giveUp(counters, passOn)...)
+	if filter.Runs() {
+		p = append(p, refuseCounted(counters, countRefused, "refuse")...)
+	}
+	return &ebpf.ProgramSpec{Name: "ctferry_ring", Type: ebpf.SocketFilter, Instructions: p, License: "Apache-2.0"}
+}
+
+// reserveRecord takes the smallest record that has room of the ring that is
+// written to.
+func reserveRecord(rings *ebpf.Map) asm.Instructions {
+	p := asm.Instructions{
+		asm.StoreImm(asm.RFP, -4, 0, asm.Word).WithSymbol("accept"),
 		asm.LoadMapPtr(asm.R1, rings.FD()),
 		asm.Mov.Reg(asm.R2, asm.RFP),
 		asm.Add.Imm(asm.R2, -4),
@@ -49,14 +69,6 @@ func ringProgram(rings, lost *ebpf.Map, passOn bool) *ebpf.ProgramSpec {
 		asm.JEq.Imm(asm.R0, 0, "lost"),
 		asm.Mov.Reg(asm.R1, asm.R0),
 	}
-	p = append(p, reserveRecord()...)
-	p = append(p, fillRecord()...)
-	p = append(p, giveUp(lost, passOn)...)
-	return &ebpf.ProgramSpec{Name: "ctferry_ring", Type: ebpf.SocketFilter, Instructions: p, License: "Apache-2.0"}
-}
-
-// reserveRecord takes the smallest record of the ring in R1 that has room.
-func reserveRecord() (p asm.Instructions) {
 	sizes := ringSizes()
 	for _, size := range sizes {
 		p = append(p, asm.Mov.Imm(asm.R2, ringPrefix+size), asm.JLE.Imm(regLen, size, "reserve"))
@@ -98,12 +110,17 @@ func fillRecord() asm.Instructions {
 }
 
 // giveUp is what becomes of a datagram that the ring has no room for.
-func giveUp(lost *ebpf.Map, passOn bool) asm.Instructions {
+func giveUp(counters *ebpf.Map, passOn bool) asm.Instructions {
 	if passOn {
 		return asm.Instructions{asm.Mov.Imm(asm.R0, -1).WithSymbol("lost"), asm.Return()}
 	}
+	return refuseCounted(counters, countLost, "lost")
+}
+
+// refuseCounted adds one to a counter and refuses the datagram.
+func refuseCounted(counters *ebpf.Map, counter uint32, name string) asm.Instructions {
 	return asm.Instructions{
-		asm.LoadMapValue(asm.R1, lost.FD(), 0).WithSymbol("lost"),
+		asm.LoadMapValue(asm.R1, counters.FD(), counter).WithSymbol(name),
 		asm.Mov.Imm(asm.R2, 1),
 		asm.AddAtomic.Mem(asm.R1, asm.R2, asm.DWord, 0),
 		asm.Mov.Imm(asm.R0, 0),

@@ -22,21 +22,24 @@ type EventCount struct {
 // Received = Emitted + Excluded + Malformed + Foreign hold at every moment at which no
 // batch is in flight.
 type SocketBooks struct {
-	NetNS     string     `json:"netns"`     // "" for the service's own
-	Offered   uint64     `json:"offered"`   // events that the kernel had for the socket, after its own filter
-	Received  uint64     `json:"received"`  // events read
-	Lost      uint64     `json:"lost"`      // events that the kernel dropped (SO_MEMINFO's drop counter); at most so many once Reliable
-	Emitted   uint64     `json:"emitted"`   // events handed on
-	Excluded  uint64     `json:"excluded"`  // events that source.filter or source.events left out
-	Malformed uint64     `json:"malformed"` // datagrams that could not be decoded
-	Foreign   uint64     `json:"foreign"`   // messages that are no conntrack event
-	LastSeq   uint64     `json:"last_seq"`
-	Buffer    uint64     `json:"buffer"`   // effective receive buffer, bytes
-	Queued    uint64     `json:"queued"`   // bytes of it in use
-	Growths   uint64     `json:"growths"`  // times the buffer was raised
-	Reliable  bool       `json:"reliable"` // the kernel keeps DESTROY events until they are delivered, now
-	LetGo     uint64     `json:"let_go"`   // times that Reliable was given up because the table was filling
-	Track     TrackBooks `json:"track,omitzero"`
+	NetNS     string `json:"netns"`     // "" for the service's own
+	Offered   uint64 `json:"offered"`   // events that the kernel had for the socket, after its own filter
+	Received  uint64 `json:"received"`  // events read
+	Lost      uint64 `json:"lost"`      // events that the kernel dropped (SO_MEMINFO's drop counter); at most so many once Reliable
+	Emitted   uint64 `json:"emitted"`   // events handed on
+	Excluded  uint64 `json:"excluded"`  // events that source.filter or source.events left out
+	Malformed uint64 `json:"malformed"` // datagrams that could not be decoded
+	Foreign   uint64 `json:"foreign"`   // messages that are no conntrack event
+	LastSeq   uint64 `json:"last_seq"`
+	Buffer    uint64 `json:"buffer"`   // effective receive buffer, bytes
+	Queued    uint64 `json:"queued"`   // bytes of it in use
+	Growths   uint64 `json:"growths"`  // times the buffer was raised
+	Reliable  bool   `json:"reliable"` // the kernel keeps DESTROY events until they are delivered, now
+	LetGo     uint64 `json:"let_go"`   // times that Reliable was given up because the table was filling
+
+	KernelFilter bool       `json:"kernel_filter"`     // the kernel runs a part of source.filter
+	Refused      *uint64    `json:"refused,omitempty"` // events that this part refused, and that are not Offered; nil where nobody counts them: without the ring
+	Track        TrackBooks `json:"track,omitzero"`
 }
 
 // TrackBooks is the account of a namespace's tracked flows and of the records

@@ -1,0 +1,244 @@
+package ctnetlink
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// filterPool has, for every field that the kernel can compare, values that
+// random events meet often, and some fields that it cannot.
+func filterPool() map[string][]any {
+	addrs := []any{"10.0.0.1", "10.0.0.0/30", "10.0.0.2-10.0.0.9", "0.0.0.0/0", "192.0.2.0/24", "0.0.0.1/0.0.0.255", "10.0.0.0/255.0.255.254",
+		"2001:db8::1", "2001:db8::/64", "2001:db8::1-2001:db8::2", "2001:db8::1-2001:db9::", "2001:db8::ffff:0:0-2001:db8::1:0:0:5", "::/0", "2001:db8::1/ffff:ffff::ffff", "::1/::ffff", "::-2001:db8::1"}
+	ports := []any{0, 1, 2, "1-2", "2-65535", "0-1", "0-65535", "1000-2000"}
+	keys := []any{1, 2, "2-3"}
+	return map[string][]any{
+		"event_type": {"new", "update", "destroy", "dump"},
+		"table":      {"conntrack", "expect"},
+		"family":     {"ipv4", "ipv6"},
+		"proto":      {"tcp", "udp", "gre", "icmp", "icmpv6", 50, "0-20", "6-47"},
+		"zone":       {0, 1, 2, "1-3"},
+		"mark":       {0, 1, "0x2", "0x1/0x1", "0x0/0x3", "1-2", "0/0", "0x80000000-0xffffffff", "0xff000001"},
+		"status":     {"ASSURED", "SEEN_REPLY", "UNREPLIED", "UNSET", "CONFIRMED", "0x0/0x4", "0x8/0xc"},
+		"orig_src":   addrs, "orig_dst": addrs, "reply_src": addrs, "reply_dst": addrs, "addr": addrs,
+		"sport": ports, "dport": ports, "reply_port_src": ports, "reply_port_dst": ports, "port": ports,
+		"srckey": keys, "dstkey": keys, "reply_key_src": keys, "reply_key_dst": keys,
+		"icmp_type": {0, 1, 8, "2-255"}, "icmp_code": {0, 1, "1-9"}, "icmp_id": {1, 2, "0-1"},
+		"timeout": {1, "0-2"}, "label": {0, 3}, "nat": {"any", "none"}, "state": {"ESTABLISHED"}, "helper": {"ftp"}, "orig_zone": {0, 1}, "netns": {"", "a"},
+	}
+}
+
+// userFields are those of the pool that stay in user space.
+func userFields() []string {
+	return []string{"timeout", "label", "nat", "state", "helper", "orig_zone", "netns"}
+}
+
+func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
+
+// randomFilter makes one of fields of the given names; nil where the language
+// finds a contradiction in it.
+func randomFilter(tb testing.TB, r *rand.Rand, pool map[string][]any, names []string) *flow.Filter {
+	term := func() any {
+		t := map[string]any{}
+		for range 1 + r.IntN(3) {
+			name := pick(r, names)
+			var values []any
+			for range 1 + r.IntN(4) {
+				values = append(values, pick(r, pool[name]))
+			}
+			t[name] = values
+		}
+		return t
+	}
+	terms := func(n int) (ts []any) {
+		for range n {
+			ts = append(ts, term())
+		}
+		return ts
+	}
+	f, err := flow.ParseFilter(map[string]any{"include": terms(r.IntN(4)), "exclude": terms(r.IntN(3))})
+	var faults flow.Faults
+	if err != nil && !errors.As(err, &faults) {
+		tb.Fatal(err)
+	}
+	return f
+}
+
+// kernelEvent makes an event as the kernel makes them, of small numbers: all that
+// every event has, and the rest at times.
+func kernelEvent(r *rand.Rand, b *flow.Batch) *flow.Event {
+	b.Reset()
+	e := b.Next()
+	e.Table, e.Family = flow.TableConntrack, pick(r, []flow.Family{flow.IPv4, flow.IPv6})
+	e.Type = pick(r, []flow.Type{flow.TypeNew, flow.TypeUpdate, flow.TypeDestroy})
+	small := func() uint32 { return r.Uint32N(4) }
+	e.Has = flow.HasOrig | flow.HasReply | flow.HasID | flow.HasStatus
+	for _, has := range []flow.Has{flow.HasMark, flow.HasZone, flow.HasTimeout, flow.HasTCPState, flow.HasLabels, flow.HasOrigCounters | flow.HasReplyCounters, flow.HasHelper} {
+		if r.IntN(2) == 0 {
+			e.Has |= has
+		}
+	}
+	e.ID, e.Timeout, e.Mark, e.Zone = small(), small(), pick(r, []uint32{0, 1, 2, 3, 1 << 31, 0xff000001}), uint16(small())
+	e.Status = small() | small()<<2 | small()<<10
+	b.ExtraFor(e).Helper = pick(r, []string{"ftp", "sip"})
+	kernelTuples(r, e)
+	return e
+}
+
+// kernelTuples makes both tuples of one protocol.
+func kernelTuples(r *rand.Rand, e *flow.Event) {
+	proto, has := uint8(flow.ProtoICMP), flow.HasICMP
+	if e.Family == flow.IPv6 {
+		proto = flow.ProtoICMPv6
+	}
+	switch r.IntN(4) {
+	case 0:
+		proto, has = 50, 0
+	case 1, 2:
+		proto, has = pick(r, []uint8{flow.ProtoTCP, flow.ProtoUDP, flow.ProtoGRE}), flow.HasPorts
+	}
+	addr := func() flow.Addr {
+		texts := []string{"10.0.0.1", "10.0.0.2", "10.1.0.1", "192.0.2.1"}
+		if e.Family == flow.IPv6 {
+			texts = []string{"2001:db8::1", "2001:db8::2", "2001:db8::1:0:0:4", "2001:db9::", "2001:db8:0:1::1", "::1"}
+		}
+		a, _ := flow.AddrFrom(netip.MustParseAddr(pick(r, texts)))
+		return a
+	}
+	for _, t := range []*flow.Tuple{&e.Orig, &e.Reply} {
+		*t = flow.Tuple{Has: flow.HasAddrs | flow.HasProto | has, Family: e.Family, Proto: proto, Src: addr(), Dst: addr(),
+			SrcPort: uint16(r.IntN(4)), DstPort: pick(r, []uint16{1, 2, 1500, 65535}), ICMPID: uint16(r.IntN(4)), ICMPType: pick(r, []uint8{0, 8}), ICMPCode: uint8(r.IntN(3))}
+		if r.IntN(5) == 0 {
+			t.Has |= flow.HasTupleZone
+			t.Zone = uint16(1 + r.IntN(2))
+		}
+	}
+	e.Proto = proto
+}
+
+// TestKernelEqualsUser has the kernel judge random events by random filters: what
+// it refuses user space refuses too, and where the whole filter runs in the
+// kernel the verdicts are equal.
+func TestKernelEqualsUser(t *testing.T) {
+	ring := loading(t)
+	pool := filterPool()
+	var all, exact []string
+	for name := range pool {
+		all = append(all, name)
+	}
+	for name := range pool {
+		if !strings.Contains(" "+strings.Join(userFields(), " ")+" ", " "+name+" ") {
+			exact = append(exact, name)
+		}
+	}
+	golden := captured(t, "")
+	rounds := 600
+	if testing.Short() {
+		rounds = 150
+	}
+	var dropped, passed, ran int
+	for seed := range rounds {
+		r := rand.New(rand.NewPCG(9, uint64(seed)))
+		names := exact
+		switch {
+		case seed < 3*len(exact):
+			names = exact[seed%len(exact):][:1] // each by itself first
+		case seed%3 == 0:
+			names = all
+		}
+		f := randomFilter(t, r, pool, names)
+		if f == nil {
+			continue
+		}
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			k := CompileFilter(f, false)
+			whole := !f.IsAll()
+			for _, at := range k.Terms() {
+				whole = whole && len(at.User) == 0
+			}
+			if !k.Runs() {
+				return
+			}
+			ran++
+			run := judges(t, ring, k)
+			d, b, scratch := decoder{}, flow.NewBatch(8), flow.NewBatch(1)
+			check := func(p []byte, exact bool) {
+				want := passes(f, &d, b, p)
+				for by, judge := range run {
+					switch got := judge(p); {
+					case !got && want:
+						t.Fatalf("%s refuses what passes %s:\n%x\n%s", by, f, p, describe(&b.Events()[0]))
+					case got != want && exact:
+						t.Fatalf("%s passes what %s refuses:\n%x\n%s", by, f, p, describe(&b.Events()[0]))
+					case got:
+						passed++
+					default:
+						dropped++
+					}
+				}
+			}
+			for range 40 {
+				check(eventMessage(kernelEvent(r, scratch)), whole)
+			}
+			for range 10 {
+				scratch.Reset()
+				check(eventMessage(randomEvent(r, scratch)), false)
+			}
+			for _, p := range golden {
+				check(p, whole && len(p) > 6 && p[5] == unix.NFNL_SUBSYS_CTNETLINK)
+			}
+			for range 20 {
+				if p := damage(r, pick(r, golden)); !repeats(p) {
+					check(p, false)
+				}
+			}
+		})
+	}
+	t.Logf("%d filters; %d verdicts passed, %d refused", ran, passed, dropped)
+	if ran < rounds/3 || dropped < passed/10 || passed < dropped/10 {
+		t.Error("the filters or the events are of one kind only")
+	}
+}
+
+// damage changes some bytes, or the length.
+func damage(r *rand.Rand, p []byte) []byte {
+	p = append([]byte(nil), p...)
+	for range 1 + r.IntN(3) {
+		p[r.IntN(len(p))] = byte(r.Uint32())
+	}
+	switch r.IntN(4) {
+	case 0:
+		p = p[:1+r.IntN(len(p)-1)]
+	case 1:
+		p = append(p, p...)
+	}
+	return p
+}
+
+// repeats tells whether a message has an attribute twice, which no kernel sends:
+// of those the filter on a socket reads the first and the decoder the last.
+func repeats(p []byte) bool {
+	if len(p) < attrsAt {
+		return false
+	}
+	seen := map[uint16]bool{}
+	for rest := p[attrsAt:]; len(rest) > 0; {
+		kind, _, after, ok := cutAttr(rest)
+		if !ok {
+			return false
+		}
+		if seen[kind] {
+			return true
+		}
+		seen[kind], rest = true, after
+	}
+	return false
+}
