@@ -45,7 +45,7 @@ func (l *loss) addRun(n uint64, since int64, last *Record, why reason) {
 	l.gap.Since, l.gap.Until = min(l.gap.Since, since), max(l.gap.Until, last.Time)
 	l.count += n
 	l.last = *last
-	l.last.Value = nil
+	l.last.Value, l.last.inside = nil, 0
 }
 
 // told makes the gap. It bears the sequence number of the last lost record,
