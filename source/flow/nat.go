@@ -98,7 +98,7 @@ func (e *Event) derivesNAT() bool {
 }
 
 // tellsNAT reports whether the translation is told because it cannot be derived.
-func (e *Event) tellsNAT() bool { return e.Any(HasNAT) && !e.derivesNAT() }
+func (e *Event) tellsNAT() bool { return e.Any(HasNAT) && e.Extra != nil && !e.derivesNAT() }
 
 // ToldNAT gives the translation that is told, nil where it is derived or absent.
 func (e *Event) ToldNAT() *ToldNAT {
