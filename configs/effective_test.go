@@ -122,10 +122,11 @@ func choices() map[string][]any {
 func sinkChoices() map[string][]any {
 	return map[string][]any{
 		"enabled":      {true, false},
+		"profile":      {"cgnat"},
 		"encoding":     {"json", "xml", "protobuf"},
 		"events":       {[]any{"new"}, []any{"destroy", "dump"}, []any{"interim", "update"}},
+		"omit":         {[]any{}},
 		"fields":       {[]any{}, []any{"orig", "reply"}},
-		"community_id": {true},
 		"memory":       {"8MiB", "33554432", 4194304},
 		"flush":        {map[string]any{"count": 1}, map[string]any{"bytes": "64KiB", "linger": "0s"}},
 		"retry":        {map[string]any{"initial": "1s", "max": "2m0s"}},
@@ -141,7 +142,7 @@ func kindChoices() map[string]map[string][]any {
 			"rotate": {map[string]any{"keep": 3, "compress": "zstd"}, map[string]any{"interval": "1h", "max_age": "720h", "max_total": "1TiB"}},
 		},
 		"kafka": {
-			"key": {"node", "none"}, "partitioner": {"crc32"}, "compression": {"none", "zstd"}, "idempotent": {false, "auto"},
+			"key": {"node", "none", "inside"}, "partitioner": {"crc32"}, "compression": {"none", "zstd"}, "idempotent": {false, "auto"},
 			"headers": {map[string]any{"x-a": "b", "c.d": "1"}}, "max_message_bytes": {"2MiB"},
 			"tls":  {map[string]any{"enabled": true}, map[string]any{"server_name": "a", "min_version": "1.3"}},
 			"sasl": {map[string]any{"mechanism": "plain", "user": "u", "password_file": "/p"}},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/sinks"
+	"github.com/ctferry/ctferry/source/flow"
 )
 
 // sinks builds every sink, disabled ones too: they are checked and not run.
@@ -51,7 +52,9 @@ func (b *builder) sink(name string, r raw) (sinks.Config, bool) {
 		return c, false
 	}
 	conn, over, ok := b.connected(path, kind, values, r)
-	keys := sinkKeys{}
+	preset(&c, over)
+	passes, _ := c.Filter.(*flow.Filter)
+	keys := sinkKeys{Filter: filter{passes}}
 	fs := decode(over, &c, c.Options, &keys)
 	if keys.Connection == Embedded && ok {
 		fs = append(fs, newOnes(fs, b.embed(path, over, &r, c.Options))...)
@@ -66,6 +69,7 @@ func (b *builder) sink(name string, r raw) (sinks.Config, bool) {
 	for _, f := range fs {
 		b.attribute(path, conn, f)
 	}
+	c.Filter = nil
 	if f := keys.Filter.Filter; f != nil {
 		if b.filters[f.String()] == nil {
 			b.filters[f.String()] = f
@@ -73,6 +77,20 @@ func (b *builder) sink(name string, r raw) (sinks.Config, bool) {
 		c.Filter = b.filters[f.String()]
 	}
 	return c, ok && len(fs) == 0
+}
+
+// preset lays the profile that the sink names, if it is one, over the defaults.
+// Fields of a profile give way to omit: the two exclude one another.
+func preset(c *sinks.Config, values map[string]any) {
+	name, _ := textOf(values["profile"])
+	lay, ok := sinks.Profiles()[name]
+	if !ok {
+		return
+	}
+	lay(c)
+	if has(values, "omit") && !has(values, "fields") {
+		c.Fields = nil
+	}
 }
 
 // kind reads the type of a sink or a connection.

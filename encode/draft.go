@@ -34,6 +34,7 @@ type draft struct {
 	protoSeen  bool
 	dump       flow.DumpInfo
 	dumpSeen   bool
+	told       flow.ToldNAT
 	fault      error // of the value just kept, which is good alone and bad with the others
 
 	value value // the one just read; here, so that none is allocated
@@ -106,6 +107,7 @@ func (d *draft) finish() error {
 		e.Dump = d.shareDump()
 	}
 	d.finishTuples()
+	d.finishNAT()
 	e.Origin = d.shareOrigin()
 	return nil
 }

@@ -101,7 +101,7 @@ func jsonDeltas(dst []byte, c *flow.Counters, packets, bytes bool) []byte {
 
 // nat writes the translated side.
 func (j *jsonEncoder) nat(dst []byte, v *view) []byte {
-	n, family := &v.nat, v.e.Reply.Family
+	n, family := &v.nat, v.natFamily
 	at := len(dst)
 	dst = append(dst, `,"nat":`...)
 	start := len(dst)

@@ -12,7 +12,7 @@ var recordMembers = []member{
 	{name: "reply", num: 6, kind: kindMessage, inner: tupleMembers, set: func(d *draft, _ *value) { d.enterSide(true) }},
 	{name: "proto_num", num: 7, kind: kindUint8, set: func(d *draft, v *value) { d.setProto(uint8(v.u)) }},
 	{name: "status_raw", num: 8, kind: kindUint32, set: func(d *draft, v *value) { d.e.Status = uint32(v.u); d.got(flow.HasStatus) }},
-	{name: "nat", num: 9, kind: kindMessage, inner: natMembers},
+	{name: "nat", num: 9, kind: kindMessage, inner: natMembers, set: nothing},
 	{name: "seq", num: 10, kind: kindUint64, set: func(d *draft, v *value) { d.e.Seq = v.u }},
 	{name: "run", num: 11, kind: kindHex, set: func(d *draft, v *value) { d.origin.Run = v.bytes }},
 	{name: "table", num: 12, kind: kindEnum, enum: plus(flow.ParseTable, 0), set: func(d *draft, v *value) { d.e.Table = flow.Table(v.u) }},
@@ -62,14 +62,15 @@ var recordMembers = []member{
 	{name: "until", num: 56, kind: kindTime, set: func(d *draft, v *value) { d.e.Until = int64(v.u); d.untilSeen = true }},
 }
 
-// natMembers are the fields of Nat, all of them derived.
+// natMembers are the fields of Nat. They are derived where the tuples are whole,
+// and kept where a projection has cut those down.
 var natMembers = []member{
-	{name: "type", num: 1, kind: kindEnum, enum: wordIn([]string{"", flow.NATSource.String(), flow.NATDest.String(), flow.NATBoth.String()})},
-	{name: "src", num: 2, kind: kindAddr},
-	{name: "sport", num: 3, kind: kindUint16},
-	{name: "dst", num: 4, kind: kindAddr},
-	{name: "dport", num: 5, kind: kindUint16},
-	{name: "ipfix_event", num: 6, kind: kindUint8},
+	{name: "type", num: 1, kind: kindEnum, enum: wordIn([]string{"", flow.NATSource.String(), flow.NATDest.String(), flow.NATBoth.String()}), set: func(d *draft, v *value) { d.nat(flow.HasNATKind).Kind = flow.NATKind(v.u) }},
+	{name: "src", num: 2, kind: kindAddr, set: func(d *draft, v *value) { d.natAddr(flow.HasNATSrc, &d.told.Src, v) }},
+	{name: "sport", num: 3, kind: kindUint16, set: func(d *draft, v *value) { d.natPort(flow.HasNATSrcPort).SrcPort = uint16(v.u) }},
+	{name: "dst", num: 4, kind: kindAddr, set: func(d *draft, v *value) { d.natAddr(flow.HasNATDst, &d.told.Dst, v) }},
+	{name: "dport", num: 5, kind: kindUint16, set: func(d *draft, v *value) { d.natPort(flow.HasNATDstPort).DstPort = uint16(v.u) }},
+	{name: "ipfix_event", num: 6, kind: kindUint8, set: func(d *draft, v *value) { d.nat(flow.HasNATEvent).IPFIXEvent = uint8(v.u) }},
 	{name: "community_id", num: 7, kind: kindString},
 }
 

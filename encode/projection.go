@@ -13,6 +13,17 @@ type Projection struct {
 	hidden    mask
 	community bool
 	seed      uint16
+	inside    bool // the other end of each flow is hidden
+}
+
+// WithoutDestination is the projection that also hides, in every record, the
+// end of the flow that is not the inside one (see flow.Event.Inside): its
+// address and port in both tuples and behind the translation, the flow's master,
+// expectations, and Community IDs, from which it could be found by trying.
+func (p Projection) WithoutDestination() Projection {
+	p.inside, p.community, p.seed = true, false, 0
+	p.hidden.part &^= partCommunities
+	return p
 }
 
 // NewProjection makes a projection that keeps only fields, or all but omit; at

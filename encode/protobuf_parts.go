@@ -57,7 +57,7 @@ func pbTupleMember(dst []byte, num protowire.Number, t *flow.Tuple, has flow.Tup
 
 // pbNAT writes the translated side, field 9.
 func pbNAT(dst []byte, v *view) []byte {
-	n, family := &v.nat, v.e.Reply.Family
+	n, family := &v.nat, v.natFamily
 	at := len(dst)
 	dst, start := pbOpen(dst, 9)
 	if v.shows(partNATType) {

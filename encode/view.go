@@ -8,7 +8,7 @@ import (
 
 // inExtra are the values that stand in Event.Extra.
 const inExtra = flow.HasHelper | flow.HasSecCtx | flow.HasMaster | flow.HasMasterFlowID | flow.HasOrigSeqAdj |
-	flow.HasReplySeqAdj | flow.HasSynProxy | flow.HasProgName | flow.HasLabelNames | flow.HasExpect
+	flow.HasReplySeqAdj | flow.HasSynProxy | flow.HasProgName | flow.HasLabelNames | flow.HasExpect | flow.HasNAT
 
 const (
 	tcpBits = flow.HasTCPState | flow.HasTCPWScaleOrig | flow.HasTCPWScaleReply | flow.HasTCPFlagsOrig | flow.HasTCPFlagsReply
@@ -29,8 +29,9 @@ type view struct {
 	orig, reply, master flow.TupleHas
 	expect              flow.ExpectHas
 
-	nat    flow.NAT // valid with hasNAT
-	hasNAT bool
+	nat       flow.NAT // valid with hasNAT
+	natFamily flow.Family
+	hasNAT    bool
 
 	hasProto bool // the event names a protocol
 	p        *Projection
@@ -49,13 +50,20 @@ func (v *view) init(p *Projection, e *flow.Event) {
 	if e.Any(flow.HasReply) {
 		v.reply = v.side(&e.Reply) &^ p.hidden.reply
 	}
-	if v.show&partNAT != 0 {
-		v.nat, v.hasNAT = e.NAT()
-	}
 	if e.Extra == nil {
 		v.has &^= inExtra
-		return
+	} else {
+		v.initExtra(p, e)
 	}
+	if v.show&partNAT != 0 {
+		v.initNAT(e)
+	}
+	if p.inside {
+		v.hideOther(e)
+	}
+}
+
+func (v *view) initExtra(p *Projection, e *flow.Event) {
 	if e.Any(flow.HasMaster) {
 		v.master = tupleBits(&e.Extra.Master) &^ p.hidden.master
 	}

@@ -18,7 +18,7 @@ func (x *xmlDecoder) child(start xml.StartElement) error {
 		return x.meta(start)
 	case "helper":
 		return x.leaf(recordMembers, name)
-	case "tcp", "sctp", "dccp", "synproxy":
+	case "tcp", "sctp", "dccp", "synproxy", "nat":
 		return x.object(recordMembers, name, start)
 	case "seqadj":
 		return x.each(x.seqAdj)

@@ -32,7 +32,7 @@ func xmlEmpty(dst []byte, at, start int) []byte {
 }
 
 func xmlNAT(dst []byte, v *view) []byte {
-	n, family := &v.nat, v.e.Reply.Family
+	n, family := &v.nat, v.natFamily
 	at := len(dst)
 	dst = append(dst, `<nat`...)
 	start := len(dst)

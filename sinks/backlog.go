@@ -205,7 +205,11 @@ func (b *backlog) append(e *flow.Event, frame uint64) {
 	} else {
 		b.slab = b.encoder.Append(b.slab, e)
 	}
-	rec := recordOf(e, b.slab[start:len(b.slab):len(b.slab)])
+	end := len(b.slab)
+	if b.o.inside {
+		b.slab = appendInside(b.slab, e)
+	}
+	rec := recordOf(e, b.slab[start:end:len(b.slab)])
 	rec.of, rec.frame = b.from, frame
 	b.put(rec)
 	b.time, b.origin = e.Time, e.Origin
@@ -213,7 +217,7 @@ func (b *backlog) append(e *flow.Event, frame uint64) {
 
 func (b *backlog) put(rec Record) {
 	b.recs = append(b.recs, rec)
-	b.bytes += uint64(len(rec.Value))
+	b.bytes += uint64(len(rec.whole()))
 }
 
 // notice enters into the books what the spool has lost. Any goroutine may call it.
@@ -281,7 +285,7 @@ func (b *backlog) after() uint64 {
 func (b *backlog) take(count int, size uint64) []Record {
 	to, sum := b.given, uint64(0)
 	for to < len(b.recs) && to-b.given < count {
-		n := uint64(len(b.recs[to].Value))
+		n := uint64(len(b.recs[to].whole()))
 		if to > b.given && sum+n > size {
 			break
 		}

@@ -15,12 +15,14 @@ type Config struct {
 	Name    string `koanf:"-"` // the sink's key in the map of sinks
 	Type    string `koanf:"type"`
 	Enabled bool   `koanf:"enabled"`
+	Profile string `koanf:"profile"` // one of Profiles, whose presets the other keys override, or ""
 
 	Encoding        string      `koanf:"encoding"` // one of encode.Formats
 	Events          []Event     `koanf:"events"`   // dump brings dump_end; gap and status always come
 	Filter          Matcher     `koanf:"-"`        // nil passes all; the loader reads it, with its own grammar
 	Fields          []string    `koanf:"fields"`
 	Omit            []string    `koanf:"omit"`
+	OmitDestination bool        `koanf:"omit_destination"` // hide the other end of each flow, whatever Fields and Omit say
 	CommunityID     bool        `koanf:"community_id"`
 	CommunityIDSeed uint16      `koanf:"community_id_seed"`
 	Group           Group       `koanf:"batch"`
@@ -130,7 +132,11 @@ func (c *Config) Types() flow.Types {
 	return types
 }
 
-// Projection is what Fields, Omit and CommunityID say together.
+// Projection is what Fields, Omit, OmitDestination and CommunityID say together.
 func (c *Config) Projection() (encode.Projection, error) {
-	return encode.NewProjection(c.Fields, c.Omit, c.CommunityID, c.CommunityIDSeed)
+	p, err := encode.NewProjection(c.Fields, c.Omit, c.CommunityID, c.CommunityIDSeed)
+	if err == nil && c.OmitDestination {
+		p = p.WithoutDestination()
+	}
+	return p, err
 }

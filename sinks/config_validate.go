@@ -41,6 +41,9 @@ func (c *Config) Validate() error {
 	if _, ok := Kinds()[c.Type]; !ok {
 		fs.Add("type", unknown(c.Type, Kinds()))
 	}
+	if _, ok := Profiles()[c.Profile]; !ok && c.Profile != "" {
+		fs.Add("profile", unknown(c.Profile, Profiles()))
+	}
 	c.validateRecord(&fs)
 	c.validateQueue(&fs)
 	c.validateDeadLetter(&fs)
@@ -61,6 +64,9 @@ func (c *Config) validateRecord(fs *option.Faults) {
 	}
 	if _, err := c.Projection(); err != nil {
 		fs.Add("", err.Error()) // it names fields or omit
+	}
+	if c.OmitDestination && c.CommunityID {
+		fs.Add("community_id", "tells the destination, which omit_destination: true leaves out: expected only one of them")
 	}
 	if c.CommunityIDSeed != 0 && !c.CommunityID {
 		fs.Add("community_id_seed", "has no effect without community_id: true")

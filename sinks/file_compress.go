@@ -61,18 +61,20 @@ func (s *fileSink) compressTo(ctx context.Context, root *os.Root, from *os.File,
 // pack compresses with one goroutine and little memory: the packets that are
 // being counted need the processors more.
 func (s *fileSink) pack(ctx context.Context, to io.Writer, from io.Reader) error {
-	var w io.WriteCloser
-	var err error
-	if s.opt.Rotate.Compress == CompressGzip {
-		w, err = gzip.NewWriterLevel(to, gzip.BestSpeed)
-	} else {
-		w, err = zstd.NewWriter(to, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
-	}
+	w, err := s.opt.Rotate.Compress.writer(to)
 	if err != nil {
 		return err
 	}
 	_, err = io.CopyBuffer(struct{ io.Writer }{w}, &untilDone{ctx, from}, make([]byte, 128<<10))
 	return errors.Join(err, w.Close())
+}
+
+// writer compresses what is written to it.
+func (c FileCompress) writer(to io.Writer) (io.WriteCloser, error) {
+	if c == CompressGzip {
+		return gzip.NewWriterLevel(to, gzip.BestSpeed)
+	}
+	return zstd.NewWriter(to, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
 }
 
 // untilDone reads until its context ends.

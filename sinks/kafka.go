@@ -12,7 +12,7 @@ import (
 type KafkaOptions struct {
 	Brokers         []string          `koanf:"brokers"`           // host:port, those asked first
 	Topic           string            `koanf:"topic"`             // a name, or a template over {node} {netns} {table} {event_type} {family} {proto}
-	Key             string            `koanf:"key"`               // flow (its flow_id, 16 hex digits), node or none
+	Key             string            `koanf:"key"`               // flow (its flow_id, 16 hex digits), inside (the address behind the translation, as text), node or none
 	Partitioner     string            `koanf:"partitioner"`       // murmur2 (Java's), crc32 (librdkafka's), sticky or round_robin
 	Acks            string            `koanf:"acks"`              // all or leader
 	Compression     string            `koanf:"compression"`       // none, gzip, snappy, lz4 or zstd
@@ -76,9 +76,10 @@ func NewKafkaOptions() Options {
 
 // The values of the keys that are one word of a few.
 const (
-	kafkaKeyFlow = "flow"
-	kafkaKeyNode = "node"
-	kafkaKeyNone = "none"
+	kafkaKeyFlow   = "flow"
+	kafkaKeyInside = "inside"
+	kafkaKeyNode   = "node"
+	kafkaKeyNone   = "none"
 
 	kafkaMurmur2    = "murmur2"
 	kafkaCRC32      = "crc32"

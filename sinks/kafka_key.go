@@ -6,9 +6,14 @@ import (
 )
 
 // appendKafkaKey appends the record's key: the flow's id as 16 hex digits, as
-// in the record, or the node's name. Gaps and status records have no flow and
-// are keyed by node.
+// in the record, its inside address as text, or the node's name. Gaps and
+// status records have no flow and are keyed by node, as is what has no address.
 func appendKafkaKey(dst []byte, kind string, r *Record) []byte {
+	if kind == kafkaKeyInside {
+		if a, ok := r.Inside(); ok {
+			return a.AppendTo(dst)
+		}
+	}
 	if kind == kafkaKeyFlow && r.FlowID != 0 {
 		const digits = "0123456789abcdef"
 		for shift := 60; shift >= 0; shift -= 4 {

@@ -23,7 +23,7 @@ func (o *KafkaOptions) Validate() error {
 	if _, err := parseKafkaTopic(o.Topic); err != nil {
 		fs.Add("topic", err.Error())
 	}
-	oneOf(&fs, "key", o.Key, kafkaKeyFlow, kafkaKeyNode, kafkaKeyNone)
+	oneOf(&fs, "key", o.Key, kafkaKeyFlow, kafkaKeyInside, kafkaKeyNode, kafkaKeyNone)
 	oneOf(&fs, "partitioner", o.Partitioner, kafkaMurmur2, kafkaCRC32, kafkaSticky, kafkaRoundRobin)
 	o.validateAcks(&fs)
 	oneOf(&fs, "compression", o.Compression, kafkaCompressions()...)
@@ -118,6 +118,9 @@ func (o *KafkaOptions) Unordered() string {
 	}
 	return ""
 }
+
+// wantsInside implements insideKeyed.
+func (o *KafkaOptions) wantsInside() bool { return o.Key == kafkaKeyInside }
 
 // keyed reports whether the partition follows from the record.
 func (o *KafkaOptions) keyed() bool {

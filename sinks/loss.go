@@ -47,7 +47,7 @@ func (l *loss) addRun(n uint64, since int64, last *Record, why reason) {
 	l.count += n
 	l.by[why] += n
 	l.last = *last
-	l.last.Value = nil
+	l.last.Value, l.last.inside = nil, 0
 }
 
 // join adds what another, which begins anew, has gathered.

@@ -18,6 +18,7 @@ type Outlet struct {
 	types      flow.Types
 	projection encode.Projection
 	format     encode.Format
+	inside     bool // records bring their inside address
 	sink       Sink
 	log        *slog.Logger
 	ledger     *ledger
@@ -93,7 +94,9 @@ func newOutlet(cfg Config, node string, run [16]byte, log *slog.Logger) (*Outlet
 	if err != nil {
 		return nil, fmt.Errorf("sink %q: %w", cfg.Name, err)
 	}
+	keyed, ok := cfg.Options.(insideKeyed)
 	return &Outlet{
+		inside:     ok && keyed.wantsInside(),
 		cfg:        cfg,
 		types:      cfg.Types(),
 		projection: projection,
@@ -169,7 +172,7 @@ func (o *Outlet) offer(recs []Record) (fill float64) {
 // putBehindGap puts the gap record and then rec, or neither: a gap that
 // nothing follows would only be followed by the next gap.
 func (o *Outlet) putBehindGap(w *writer, rec *Record) bool {
-	if !w.fits(o.loss.size + uint64(len(rec.Value))) {
+	if !w.fits(o.loss.size + uint64(len(rec.whole()))) {
 		return false // what the last gap took is a good guess; no need to encode this one
 	}
 	try := *w

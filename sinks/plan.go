@@ -1,6 +1,8 @@
 package sinks
 
 import (
+	"slices"
+
 	"github.com/ctferry/ctferry/encode"
 	"github.com/ctferry/ctferry/source/flow"
 )
@@ -22,11 +24,15 @@ type selection struct {
 type rendering struct {
 	format     string
 	projection encode.Projection
+	inside     bool // each record's inside address stands behind it
 	encoder    encode.Encoder
 	want       []bool // the events that some route chose
 	slab       []byte
-	ends       []int // of each event's record in slab
+	ends       []ends // of each event's record in slab
 }
+
+// ends is where a record ends, and where what stands behind it does.
+type ends struct{ value, inside int }
 
 // route leads to one outlet.
 type route struct {
@@ -96,13 +102,14 @@ func (p *plan) filterOf(m Matcher) int {
 
 func (p *plan) renderingOf(o *Outlet) int {
 	for i := range p.renderings {
-		if r := &p.renderings[i]; r.format == o.format.Name && r.projection == o.projection {
+		if r := &p.renderings[i]; r.format == o.format.Name && r.projection == o.projection && r.inside == o.inside {
 			return i
 		}
 	}
 	p.renderings = append(p.renderings, rendering{
 		format:     o.format.Name,
 		projection: o.projection,
+		inside:     o.inside,
 		encoder:    o.format.NewEncoder(o.projection),
 	})
 	return len(p.renderings) - 1
@@ -117,7 +124,7 @@ func (s *selection) match(events []flow.Event) {
 
 func (r *rendering) reset(events int) {
 	if cap(r.want) < events {
-		r.want, r.ends = make([]bool, events), make([]int, events)
+		r.want, r.ends = make([]bool, events), make([]ends, events)
 	}
 	r.want, r.ends = r.want[:events], r.ends[:events]
 	clear(r.want)
@@ -130,17 +137,34 @@ func (r *rendering) render(events []flow.Event) {
 		if want {
 			r.slab = r.encoder.Append(r.slab, &events[i])
 		}
-		r.ends[i] = len(r.slab)
+		r.ends[i].value = len(r.slab)
+		if want && r.inside {
+			r.slab = appendInside(r.slab, &events[i])
+		}
+		r.ends[i].inside = len(r.slab)
 	}
 }
 
-// record gives event i as it was rendered.
+// record gives event i as it was rendered; up to its capacity stands what
+// belongs behind it.
 func (r *rendering) record(i int) []byte {
 	from := 0
 	if i > 0 {
-		from = r.ends[i-1]
+		from = r.ends[i-1].inside
 	}
-	return r.slab[from:r.ends[i]:r.ends[i]]
+	return r.slab[from:r.ends[i].value:r.ends[i].inside]
+}
+
+// appendInside appends the bytes of an event's inside address, if it has one.
+func appendInside(dst []byte, e *flow.Event) []byte {
+	a, family, ok := e.Inside()
+	switch {
+	case !ok || flow.AlwaysTypes.Has(e.Type):
+		return dst
+	case family == flow.IPv4:
+		return append(dst, a[:4]...)
+	}
+	return append(dst, a[:]...)
 }
 
 // choose notes which events the outlet wants, and has them rendered.
@@ -180,7 +204,7 @@ func (r *route) offer(p *plan, events []flow.Event) (fill float64) {
 		}
 		// The books in a status record count everything that stands before it.
 		fill = max(fill, r.flush())
-		r.recs = append(r.recs, recordOf(e, r.outlet.appendStatus(nil, rendered.encoder, e, 0)))
+		r.recs = append(r.recs, recordOf(e, r.status(rendered.encoder, e, 0)))
 	}
 	return max(fill, r.flush())
 }
@@ -197,7 +221,7 @@ func (r *route) offerWhole(p *plan, events []flow.Event) (fill float64) {
 		e := &events[i]
 		value := rendered.record(i)
 		if e.Type == flow.TypeStatus {
-			value = r.outlet.appendStatus(nil, rendered.encoder, e, uint64(n))
+			value = r.status(rendered.encoder, e, uint64(n))
 		}
 		r.recs = append(r.recs, recordOf(e, value))
 	}
@@ -215,6 +239,12 @@ func (r *route) flush() (fill float64) {
 	return fill
 }
 
+// status renders a status record with the outlet's own books, as they are when
+// the given number of records more is held.
+func (r *route) status(encoder encode.Encoder, e *flow.Event, more uint64) []byte {
+	return slices.Clip(r.outlet.appendStatus(nil, encoder, e, more))
+}
+
 // appendStatus renders a status record with the outlet's own books, as they are
 // when the given number of records more is held. It allocates: status records
 // are rare.
@@ -230,7 +260,8 @@ func (o *Outlet) appendStatus(dst []byte, encoder encode.Encoder, e *flow.Event,
 	return encoder.Append(dst, &own)
 }
 
-// recordOf says of an event what a sink needs to place it.
+// recordOf says of an event what a sink needs to place it. What stands between
+// value's length and its capacity is the inside address.
 func recordOf(e *flow.Event, value []byte) Record {
 	rec := Record{
 		Value:  value,
@@ -241,6 +272,7 @@ func recordOf(e *flow.Event, value []byte) Record {
 		Family: e.Family,
 		Proto:  e.Proto,
 		Origin: e.Origin,
+		inside: uint8(cap(value) - len(value)),
 	}
 	if e.Got(flow.HasFlowID) && !flow.AlwaysTypes.Has(e.Type) {
 		rec.FlowID = e.FlowID

@@ -108,7 +108,7 @@ func (w *writer) fits(n uint64) bool {
 
 // put copies a record, or reports that there is no room.
 func (w *writer) put(rec *Record) bool {
-	n := uint64(len(rec.Value))
+	n := uint64(len(rec.whole()))
 	if !w.fits(n) {
 		return false
 	}
@@ -116,8 +116,8 @@ func (w *writer) put(rec *Record) bool {
 	off := at % uint64(len(w.r.data))
 	slot := &w.r.recs[w.head.recs%uint64(len(w.r.recs))]
 	*slot = *rec
-	slot.Value = w.r.data[off : off+n : off+n]
-	copy(slot.Value, rec.Value)
+	slot.Value = w.r.data[off : off+uint64(len(rec.Value)) : off+n]
+	copy(slot.whole(), rec.whole())
 	w.head = mark{data: at + n, recs: w.head.recs + 1, bytes: w.head.bytes + n}
 	return true
 }
@@ -149,7 +149,7 @@ func (r *ring) take(count int, bytes uint64) []Record {
 	room := min(head.recs-from.recs, uint64(len(r.recs))-first, uint64(count))
 	to := from
 	for i := range room {
-		n := uint64(len(r.recs[first+i].Value))
+		n := uint64(len(r.recs[first+i].whole()))
 		if i > 0 && to.bytes-from.bytes+n > bytes {
 			break
 		}

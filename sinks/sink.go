@@ -3,6 +3,7 @@ package sinks
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 
 	"github.com/ctferry/ctferry/encode"
 	"github.com/ctferry/ctferry/source/flow"
@@ -39,9 +40,27 @@ type Record struct {
 	Proto  uint8
 	own    bool // a gap that the outlet of a spool tells itself: it is not on disk
 	of     feed // of the spool, from which it is
+
+	// inside is how many bytes behind Value, within its capacity, are the inside
+	// address: 4, 16, or 0 where the sink does not ask for it. It takes room only
+	// in sinks that do, and none in the header.
+	inside uint8
+
 	Origin *flow.Origin
 	frame  uint64 // of the spool, in which it is
 }
+
+// Inside is the address behind the translation, for a sink whose options ask
+// for it (insideKeyed) and a record that has one.
+func (r *Record) Inside() (netip.Addr, bool) {
+	return netip.AddrFromSlice(r.whole()[len(r.Value):])
+}
+
+// whole is the value and what stands behind it.
+func (r *Record) whole() []byte { return r.Value[:len(r.Value)+int(r.inside)] }
+
+// An insideKeyed is Options of a sink that may place records by their inside address.
+type insideKeyed interface{ wantsInside() bool }
 
 // Batch is a run of records on its way to a sink.
 type Batch struct {

@@ -21,15 +21,31 @@ Both say where each term of source.filter runs: in the kernel, which then spends
 nothing on the event but the look at it, or here (user). What the kernel passes is
 matched here again. The filters of sinks always run here.
 
-Exit codes: 0 when it is right, 2 when it is wrong.`
+With --sample it goes on to read this host's events for a while, as the service
+would, and with --replay the records of a file. They go through the real filters,
+encodings and batching of each sink, and nowhere else: nothing is sent, written
+or changed. For each sink it tells records a second, bytes a second, GB a day
+before and after compression, a broker's messages a second, and three records; or
+why there are none. Ctrl-C ends it early, with what there is.
+
+  ctferry check --sample 60s ctferry.yaml           this host's rates; needs CAP_NET_ADMIN
+  ctferry check --replay flows.jsonl.zst new.yaml   what new.yaml would make of them; needs nothing
+  ctferry check --sample 10s --json ctferry.yaml | jq '.sinks[] | {name, gb_per_day}'
+
+Exit codes: 0 when it is right, 1 when the sample could not be taken or the file
+not be read, 2 when the configuration or the command line is wrong.`
 
 func newCheck() *cobra.Command {
 	var flags configFlags
 	var effective bool
+	var trial sampleFlags
 	c := &cobra.Command{
 		Use: "check FILE", Short: "Validate a configuration offline", Long: checkHelp, Args: exactly(1, "one FILE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			flags.file = args[0]
+			if err := trial.judge(c, effective); err != nil {
+				return err
+			}
 			cfg, err := loadConfig(flags.input())
 			if err != nil {
 				return err
@@ -42,11 +58,19 @@ func newCheck() *cobra.Command {
 				_, err = c.OutOrStdout().Write(append(text, filterPlaces(&cfg.Source, "# ")...))
 				return err
 			}
-			return report(c, cfg)
+			if trial.json {
+				return sample(c, cfg, trial)
+			}
+			if err := report(c, cfg); err != nil || !trial.asked() {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout())
+			return sample(c, cfg, trial)
 		},
 	}
 	c.Flags().BoolVar(&effective, "print-effective", false, "print the whole configuration as it would run, as YAML")
 	flags.add(c)
+	trial.add(c)
 	return c
 }
 

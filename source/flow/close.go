@@ -41,7 +41,10 @@ func (e *Event) CloseReason() CloseReason {
 			return CloseFinished
 		}
 	}
-	if e.Any(HasStatus) && e.Status&StatusSeenReply == 0 {
+	if !e.Any(HasStatus) {
+		return CloseUnknown // the kernel always sends it: this record is not whole
+	}
+	if e.Status&StatusSeenReply == 0 {
 		return CloseUnreplied
 	}
 	// A timeout that is left means that the kernel removed the entry early; an

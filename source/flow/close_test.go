@@ -27,7 +27,7 @@ func TestCloseReason(t *testing.T) {
 		{"udp ran out", ProtoUDP, HasStatus, 0, replied, CloseTimeout},
 		{"udp removed early", ProtoUDP, HasStatus | HasTimeout, 0, replied, CloseUnknown},
 		{"udp, a TCP state left in the slot", ProtoUDP, HasStatus, TCPClose, replied, CloseTimeout},
-		{"no status", ProtoUDP, 0, 0, 0, CloseTimeout},
+		{"no status", ProtoUDP, 0, 0, 0, CloseUnknown},
 		{"sctp", ProtoSCTP, HasStatus, 0, replied, CloseUnknown},
 		{"dccp", ProtoDCCP, HasStatus, 0, replied, CloseUnknown},
 	}

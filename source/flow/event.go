@@ -49,6 +49,7 @@ const (
 	HasInterval                       // Event.Interval
 	HasBounds                         // Event.Since and Event.Until
 	HasSynthetic                      // Event.Synthetic
+	HasNAT                            // Event.Extra.NAT
 )
 
 // Event is one record: a change of a flow or of an expectation, a row of a

@@ -13,6 +13,7 @@ type Extra struct {
 	ReplySeqAdj  SeqAdj // CTA_SEQ_ADJ_REPLY
 	SynProxy     SynProxy
 	Expect       Expectation
+	NAT          ToldNAT // of a record that no longer has the tuples to derive it from; only decoders set it
 }
 
 func (x *Extra) reset() {

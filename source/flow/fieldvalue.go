@@ -38,7 +38,7 @@ func (e *Event) number(f Field, info *fieldInfo) (uint32, bool) {
 
 // natNumber is absent unless both tuples are there to be compared.
 func (e *Event) natNumber(f Field) (uint32, bool) {
-	if !e.Got(HasOrig|HasReply) || !e.Orig.Got(HasAddrs) || !e.Reply.Got(HasAddrs) {
+	if !e.derivesNAT() && !e.tellsNAT() {
 		return 0, false
 	}
 	switch k := e.NATKind(); f {

@@ -6,7 +6,7 @@ import (
 
 // fullEvent is a conntrack event that carries something in every slot that a filter reads.
 func fullEvent(proto uint8) *Event {
-	e := &Event{Type: TypeUpdate, Table: TableConntrack, Family: IPv4, Proto: proto, Has: ^Has(0), Origin: &Origin{NetNS: "blue"}, Extra: &Extra{}}
+	e := &Event{Type: TypeUpdate, Table: TableConntrack, Family: IPv4, Proto: proto, Has: ^HasNAT, Origin: &Origin{NetNS: "blue"}, Extra: &Extra{}}
 	e.Zone, e.Mark, e.Status, e.Timeout, e.ID = 7, 0x1f, StatusSeenReply|StatusAssured|StatusConfirmed, 30, 99
 	e.Orig = tupleOf(proto, "10.0.0.1", "10.0.0.2", 1000, 2000)
 	e.Reply = tupleOf(proto, "192.0.2.2", "192.0.2.1", 2001, 1001)

@@ -74,7 +74,7 @@ func randomFilter(r *rand.Rand, names []string) m {
 func randomEvent(r *rand.Rand) *Event {
 	small := func() uint32 { return r.Uint32N(4) }
 	e := &Event{
-		Has: Has(r.Uint64()), Type: Type(1 + r.IntN(8)), Table: TableConntrack, Family: pick(r, []Family{IPv4, IPv6}),
+		Has: Has(r.Uint64()) &^ HasNAT, Type: Type(1 + r.IntN(8)), Table: TableConntrack, Family: pick(r, []Family{IPv4, IPv6}),
 		Proto: randomProto(r), Zone: uint16(small()), Status: small() | small()<<2 | small()<<10, Timeout: small(), Mark: small(),
 		ID: small(), Orig: randomTuple(r), Reply: randomTuple(r),
 		TCP: TCP{State: uint8(r.IntN(20))}, SCTP: SCTP{State: uint8(r.IntN(12)), VTagOrig: small(), VTagReply: small()},

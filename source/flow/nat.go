@@ -31,10 +31,34 @@ type NAT struct {
 	IPFIXEvent       uint8 // RFC 8158 natEvent: 4 NAT44 session create, 5 delete; 0 none
 }
 
+// NATHas is the set of the values that a ToldNAT carries.
+type NATHas uint8
+
+// The presence bits of a told translation.
+const (
+	HasNATKind NATHas = 1 << iota
+	HasNATSrc
+	HasNATSrcPort
+	HasNATDst
+	HasNATDstPort
+	HasNATEvent
+)
+
+// ToldNAT is a translation as a record tells it whose tuples were cut down by a
+// projection, so that it cannot be derived any more.
+type ToldNAT struct {
+	Has    NATHas
+	Family Family
+	NAT
+}
+
 // NAT derives the translation. A flow is source-NATed if replies go elsewhere
 // than to its source, destination-NATed if they come from elsewhere than its
 // destination; for ICMP a changed id is a source translation.
 func (e *Event) NAT() (NAT, bool) {
+	if e.tellsNAT() {
+		return e.Extra.NAT.NAT, true
+	}
 	kind := e.NATKind()
 	if kind == NATNone {
 		return NAT{}, false
@@ -50,7 +74,10 @@ func (e *Event) NAT() (NAT, bool) {
 // NATKind says which side is translated, without building the translation.
 func (e *Event) NATKind() NATKind {
 	o, r := &e.Orig, &e.Reply
-	if !e.Got(HasOrig|HasReply) || !o.Got(HasAddrs) || !r.Got(HasAddrs) {
+	if !e.derivesNAT() {
+		if e.tellsNAT() {
+			return e.Extra.NAT.Kind
+		}
 		return NATNone
 	}
 	ports := o.Got(HasPorts) && r.Got(HasPorts)
@@ -63,6 +90,32 @@ func (e *Event) NATKind() NATKind {
 		kind |= NATDest
 	}
 	return kind
+}
+
+// derivesNAT reports whether the tuples say what is translated.
+func (e *Event) derivesNAT() bool {
+	return e.Got(HasOrig|HasReply) && e.Orig.Got(HasAddrs) && e.Reply.Got(HasAddrs)
+}
+
+// tellsNAT reports whether the translation is told because it cannot be derived.
+func (e *Event) tellsNAT() bool { return e.Any(HasNAT) && e.Extra != nil && !e.derivesNAT() }
+
+// ToldNAT gives the translation that is told, nil where it is derived or absent.
+func (e *Event) ToldNAT() *ToldNAT {
+	if !e.tellsNAT() {
+		return nil
+	}
+	return &e.Extra.NAT
+}
+
+// Inside is the address behind the translation: the source of a flow that is
+// source-translated or not at all, the true destination of one that is only
+// destination-translated. It is false where the tuples lack it.
+func (e *Event) Inside() (a Addr, f Family, ok bool) {
+	if e.NATKind() == NATDest {
+		return e.Reply.Src, e.Reply.Family, e.Any(HasReply) && e.Reply.Got(HasSrc)
+	}
+	return e.Orig.Src, e.Orig.Family, e.Any(HasOrig) && e.Orig.Got(HasSrc)
 }
 
 // NATTuple is the flow as it looks behind the translation: the reply tuple

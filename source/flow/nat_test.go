@@ -131,3 +131,48 @@ func TestNATTuple(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A record whose tuples were cut down tells its translation itself; whole
+// tuples are believed before it.
+func TestToldNAT(t *testing.T) {
+	e := fullEvent(ProtoTCP)
+	e.Has |= HasNAT
+	e.Extra.NAT = ToldNAT{Has: HasNATKind | HasNATSrc, Family: IPv4, NAT: NAT{Kind: NATSource, Src: Addr{203, 0, 113, 9}}}
+	if n, ok := e.NAT(); !ok || n.Kind != NATBoth || e.ToldNAT() != nil {
+		t.Errorf("%+v", n)
+	}
+	e.Orig.Has &^= HasDst
+	if n, ok := e.NAT(); !ok || n.Kind != NATSource || n.Src != (Addr{203, 0, 113, 9}) || e.ToldNAT() == nil {
+		t.Errorf("%+v", n)
+	}
+	if !mustFilter(t, m{"nat": "snat"}).Match(e) || mustFilter(t, m{"nat": "dnat"}).Match(e) {
+		t.Error("the filter does not see it")
+	}
+	e.Extra = nil
+	if _, ok := e.NAT(); ok || e.NATKind() != NATNone {
+		t.Error("a slot without its side slot tells something")
+	}
+}
+
+func TestInside(t *testing.T) {
+	at := func(o1, o2, r1, r2 string) *Event {
+		return &Event{Family: IPv4, Has: HasOrig | HasReply, Orig: tupleOf(ProtoTCP, o1, o2, 1, 2), Reply: tupleOf(ProtoTCP, r1, r2, 2, 1)}
+	}
+	for _, c := range []struct {
+		name string
+		e    *Event
+		want string
+	}{
+		{"none", at("10.0.0.1", "192.0.2.1", "192.0.2.1", "10.0.0.1"), "10.0.0.1"},
+		{"snat", at("10.0.0.1", "192.0.2.1", "192.0.2.1", "203.0.113.9"), "10.0.0.1"},
+		{"dnat", at("192.0.2.1", "203.0.113.9", "10.0.0.7", "192.0.2.1"), "10.0.0.7"},
+		{"both", at("10.0.0.1", "203.0.113.9", "10.0.0.7", "203.0.113.9"), "10.0.0.1"},
+	} {
+		if a, f, ok := c.e.Inside(); !ok || f != IPv4 || a.In(f).String() != c.want {
+			t.Errorf("%s: %v %v", c.name, a.In(f), ok)
+		}
+	}
+	if _, _, ok := (&Event{Type: TypeGap}).Inside(); ok {
+		t.Error("a gap has an inside address")
+	}
+}
