@@ -3,6 +3,7 @@ package sinks
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -10,10 +11,8 @@ import (
 )
 
 const (
-	// brokerLoad is how many records a turn sends, and brokerWarmup how many
-	// of them before the clock starts.
-	brokerLoad   = 120_000
-	brokerWarmup = 60_000
+	// brokerLoad is how many records a turn sends, half of them before the clock starts.
+	brokerLoad = 200_000
 	// brokerDistinct is how many of them differ.
 	brokerDistinct = 20_000
 )
@@ -22,6 +21,8 @@ const (
 // would use, against one real broker, in turn: see compareBrokers.
 func BenchmarkBrokers(b *testing.B) {
 	b.Run("kafka", benchKafkaPerf)
+	b.Run("nats", benchNATSCorePerf)
+	b.Run("jetstream", benchNATSStreamPerf)
 }
 
 // benchKafkaPerf has kafka-producer-perf-test send the same records, with the
@@ -89,7 +90,7 @@ func (t *kafkaTurn) inTopic(b *testing.B, send func(topic string) float64) float
 func (t *kafkaTurn) ours(b *testing.B, rs []Record) float64 {
 	return t.inTopic(b, func(topic string) float64 {
 		k := openTestKafka(b, t.broker.Brokers(), func(o *KafkaOptions) { o.Compression, o.Topic = t.compression, topic }, nil)
-		rate := pour(b, k, rs)
+		rate := pour(b, k, rs, brokerLoad)
 		if n := k.Counters().PossibleDuplicates; n != 0 {
 			b.Fatalf("%d possible duplicates", n)
 		}
@@ -102,7 +103,7 @@ func (t *kafkaTurn) theirs(b *testing.B, perf *testbroker.PerfTest, payload stri
 		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 		defer cancel()
 		rate, err := perf.Run(ctx, testbroker.Load{
-			Brokers: t.broker.Brokers(), Topic: topic, Payload: payload, Records: brokerLoad, Warmup: brokerWarmup, Config: config,
+			Brokers: t.broker.Brokers(), Topic: topic, Payload: payload, Records: brokerLoad, Warmup: brokerLoad / 2, Config: config,
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -111,15 +112,21 @@ func (t *kafkaTurn) theirs(b *testing.B, perf *testbroker.PerfTest, payload stri
 	})
 }
 
-// pour writes brokerLoad records and gives those a second behind the warm-up.
-func pour(b *testing.B, s Sink, rs []Record) float64 {
+// pour writes load records and gives those a second behind the first half,
+// with the allocations of each.
+func pour(b *testing.B, s Sink, rs []Record, load int) float64 {
 	batches := brokerBatches(b, rs)
 	var began time.Time
+	var before, after runtime.MemStats
 	sent, from := 0, 0
-	for i := 0; sent < brokerLoad; i++ {
+	for i := 0; sent < load; i++ {
 		batch := batches[i%len(batches)]
-		batch.Records = batch.Records[:min(len(batch.Records), brokerLoad-sent)]
-		if began.IsZero() && sent >= brokerWarmup {
+		batch.Records = batch.Records[:min(len(batch.Records), load-sent)]
+		for j := range batch.Records {
+			batch.Records[j].Seq += uint64(len(rs)) // no id is used twice
+		}
+		if began.IsZero() && sent >= load/2 {
+			runtime.ReadMemStats(&before)
 			began, from = time.Now(), sent
 		}
 		if err := s.Write(context.Background(), &batch); err != nil {
@@ -127,5 +134,8 @@ func pour(b *testing.B, s Sink, rs []Record) float64 {
 		}
 		sent += len(batch.Records)
 	}
-	return float64(sent-from) / time.Since(began).Seconds()
+	rate := float64(sent-from) / time.Since(began).Seconds()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(sent-from), "allocs/record")
+	return rate
 }
