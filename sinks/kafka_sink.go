@@ -30,6 +30,7 @@ type Kafka struct {
 	session    kafkaSession
 	chunks     kafkaChunks
 	plan       kafkaPlan
+	delivered  time.Time // when some topic last took something
 	counters   kafkaCounters
 }
 
