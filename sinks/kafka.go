@@ -25,6 +25,7 @@ type KafkaOptions struct {
 	SASL            KafkaSASL         `koanf:"sasl"`
 	DialTimeout     time.Duration     `koanf:"dial_timeout"`     // TCP, TLS and SASL together
 	RequestTimeout  time.Duration     `koanf:"request_timeout"`  // of each request; brokers get half of it to replicate
+	TopicPatience   time.Duration     `koanf:"topic_patience"`   // with a template: how long one topic may be refused for good before its records are given up; 0 is for ever
 	MetadataMaxAge  time.Duration     `koanf:"metadata_max_age"` // when to look for new partitions; moved leaders are looked up at once
 }
 
@@ -70,6 +71,7 @@ func NewKafkaOptions() Options {
 		ClientID:        "ctferry",
 		DialTimeout:     5 * time.Second,
 		RequestTimeout:  10 * time.Second,
+		TopicPatience:   5 * time.Minute,
 		MetadataMaxAge:  time.Minute,
 	}
 }

@@ -134,7 +134,7 @@ func TestKafkaBatchReadsBack(t *testing.T) {
 	}
 	for _, name := range kafkaCompressions() {
 		for _, p := range []kafkaProducer{kafkaNoProducer(), {12345, 3, 1<<31 - 2}} {
-			wire := buildBatch(t, newKafkaCodec(name), p, headers, messages)
+			wire := buildBatch(t, testKafkaCodec(t, name), p, headers, messages)
 			checkWithKafkaGo(t, wire, p, messages)
 			if name == "none" {
 				checkWithKmsg(t, wire, messages)
@@ -180,7 +180,7 @@ func FuzzKafkaBatch(f *testing.F) {
 		}
 		p := kafkaProducer{int64(count), 1, int32(ms % (1 << 31))}
 		headers := appendKafkaHeaders(nil, "application/json", nil)
-		checkWithKafkaGo(t, buildBatch(t, newKafkaCodec(names[int(codec)%len(names)]), p, headers, messages), p, messages)
-		checkWithKmsg(t, buildBatch(t, newKafkaCodec("none"), p, headers, messages), messages)
+		checkWithKafkaGo(t, buildBatch(t, testKafkaCodec(t, names[int(codec)%len(names)]), p, headers, messages), p, messages)
+		checkWithKmsg(t, buildBatch(t, testKafkaCodec(t, "none"), p, headers, messages), messages)
 	})
 }

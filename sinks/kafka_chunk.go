@@ -6,13 +6,19 @@ import (
 	"sync"
 )
 
+// kafkaPiece is where a batch of one record a message ends, if not sooner. A
+// Write to few partitions then goes in several, the next of which is encoded
+// and compressed while the broker works on the one before; larger batches
+// would save it next to nothing.
+const kafkaPiece = 256 << 10
+
 // kafkaChunk is one record batch on its way: some of a Write's records, in
 // their order, encoded once.
 type kafkaChunk struct {
 	kafkaBatch
 	key, joined []byte
 	wire        []byte // of the batch's buffers
-	n           int    // records of the Write in it
+	at, n       int    // its first place among the partition's, and how many records of the Write are in it
 	size        int    // before compression
 	producer    kafkaProducer
 	atSendTime  bool
@@ -33,8 +39,12 @@ func kafkaRecordIDOf(seed maphash.Seed, r *Record) kafkaRecordID {
 	return kafkaRecordID{r.Seq, r.Time, maphash.Bytes(seed, r.Value)}
 }
 
-// next is the sequence that follows the chunk's; it goes round to 0 after 2^31-1.
+// next is the sequence that follows the chunk's; it goes round to 0 after
+// 2^31-1. Without a producer there is none.
 func (c *kafkaChunk) next() int32 {
+	if c.producer.id < 0 {
+		return c.producer.sequence
+	}
 	return int32((int64(c.producer.sequence) + int64(c.count)) & math.MaxInt32)
 }
 
@@ -62,27 +72,28 @@ func (cs *kafkaChunks) put(c *kafkaChunk) {
 	*c = kafkaChunk{kafkaBatch: c.kafkaBatch, key: c.key, joined: c.joined}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if len(cs.free) < kafkaParallel {
+	if len(cs.free) < 2*kafkaParallel {
 		cs.free = append(cs.free, c)
 	}
 }
 
-// fill encodes as many of the partition's next records as go into one batch.
-func (k *Kafka) fill(b *Batch, p *kafkaPartition, nowMS int64) (*kafkaChunk, error) {
+// fill encodes as many of the partition's records from place at on as go into one batch.
+func (k *Kafka) fill(b *Batch, p *kafkaPartition, at int, producer kafkaProducer, nowMS int64) (*kafkaChunk, error) {
 	c := k.chunks.get()
 	c.reset()
+	c.at, c.producer = at, producer
 	c.atSendTime = p.sendTime || k.o.Timestamp == kafkaTimeSend
-	places := p.todo[p.at:]
+	places := p.todo[at:]
 	if p.atMost > 0 {
 		places = places[:min(len(places), p.atMost)]
 	}
+	limit := p.topic.limit.Load()
 	if k.grouped() {
-		k.join(c, b, places, p.topic.limit.Load(), nowMS)
+		k.join(c, b, places, limit, nowMS)
 	} else {
-		k.line(c, b, places, p.topic.limit.Load(), nowMS)
+		k.line(c, b, places, min(limit, kafkaPiece), nowMS)
 	}
 	c.size = len(c.raw) - kafkaAtBaseOffset
-	c.producer = p.producer
 	var err error
 	c.wire, err = c.seal(k.codec, c.producer)
 	return c, err

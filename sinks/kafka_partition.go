@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -36,6 +37,7 @@ type kafkaPartition struct {
 	atMost   int   // records in a batch, to find the one that is refused; 0 is any number
 	sendTime bool  // the next batch bears the time of sending
 	renewed  bool
+	ahead    *kafkaChunk // encoded while the one before it was under way
 	err      error
 	fault    kafkaFault
 }
@@ -54,7 +56,7 @@ func (k *Kafka) deliver(ctx context.Context, b *Batch, p *kafkaPartition) {
 		c, err := k.chunk(ctx, b, p)
 		if err != nil {
 			p.fail(kafkaJudge(err), err)
-			return
+			break
 		}
 		if k.tooLarge(c) {
 			err := fmt.Errorf("a record of %d bytes is larger than max_message_bytes", len(b.Records[p.todo[p.at]].Value))
@@ -62,9 +64,28 @@ func (k *Kafka) deliver(ctx context.Context, b *Batch, p *kafkaPartition) {
 			k.chunks.put(c)
 			continue
 		}
-		res, err := k.send(ctx, p, c)
+		res, err := k.sendAndPrepare(ctx, b, p, c)
 		k.settle(b, p, c, res, err)
 	}
+	k.dropAhead(p)
+}
+
+// sendAndPrepare sends the chunk and meanwhile encodes the next, as it is to
+// be if this one is delivered.
+func (k *Kafka) sendAndPrepare(ctx context.Context, b *Batch, p *kafkaPartition, c *kafkaChunk) (*kafka.ProduceResponse, error) {
+	var beside sync.WaitGroup
+	if next := p.at + c.n; next < len(p.todo) {
+		producer := c.producer
+		producer.sequence = c.next()
+		beside.Go(func() {
+			if ahead, err := k.fill(b, p, next, producer, time.Now().UnixMilli()); err == nil {
+				p.ahead = ahead
+			} // if not, the error is for the one who needs the chunk
+		})
+	}
+	res, err := k.send(ctx, p, c)
+	beside.Wait()
+	return res, err
 }
 
 // chunk gives what was sent before, unchanged, or the next batch.
@@ -76,7 +97,20 @@ func (k *Kafka) chunk(ctx context.Context, b *Batch, p *kafkaPartition) (*kafkaC
 	if err := k.identify(ctx, p); err != nil {
 		return nil, err
 	}
-	return k.fill(b, p, time.Now().UnixMilli())
+	if c := p.ahead; c != nil && c.at == p.at && c.producer == p.producer && p.atMost == 0 && !p.sendTime {
+		p.ahead = nil
+		return c, nil
+	}
+	k.dropAhead(p)
+	return k.fill(b, p, p.at, p.producer, time.Now().UnixMilli())
+}
+
+// dropAhead gives up what was encoded for a course that things did not take.
+func (k *Kafka) dropAhead(p *kafkaPartition) {
+	if p.ahead != nil {
+		k.chunks.put(p.ahead)
+		p.ahead = nil
+	}
 }
 
 // identify gives the partition its producer id.

@@ -50,18 +50,15 @@ func (k *Kafka) topicOf(r *Record) *kafkaTopic {
 	return t
 }
 
-// place gives each record to a partition. It returns the error of those that have none.
-func (k *Kafka) place(b *Batch) error {
-	var failed error
+// place gives each record to a partition, and notes those whose topic has none.
+func (k *Kafka) place(b *Batch) {
 	for i := range b.Records {
 		if k.plan.bound[i] {
 			continue
 		}
 		t := k.plan.topics[i]
 		if len(t.partitions) == 0 {
-			if failed == nil {
-				failed = kafkaTopicError(t.name, t.err)
-			}
+			k.plan.stray = append(k.plan.stray, i)
 			continue
 		}
 		p := k.partitionOf(t, &b.Records[i])
@@ -70,7 +67,6 @@ func (k *Kafka) place(b *Batch) error {
 		}
 		p.todo = append(p.todo, i)
 	}
-	return failed
 }
 
 // partitionOf chooses by key, or for what has none the next with a leader:

@@ -30,6 +30,7 @@ type Kafka struct {
 	session    kafkaSession
 	chunks     kafkaChunks
 	plan       kafkaPlan
+	delivered  time.Time // when some topic last took something
 	counters   kafkaCounters
 }
 
@@ -55,9 +56,12 @@ func (o *KafkaOptions) New(env Env) (Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("topic: %w", err)
 	}
+	codec, err := newKafkaCodec(o.Compression)
+	if err != nil {
+		return nil, err
+	}
 	return &Kafka{
-		o: *o, env: env, names: names,
-		codec:   newKafkaCodec(o.Compression),
+		o: *o, env: env, names: names, codec: codec,
 		headers: appendKafkaHeaders(nil, groupContentType(env.Format, env.Group), o.Headers),
 		seed:    maphash.MakeSeed(),
 		cluster: &kafkaCluster{seeds: o.Brokers, limit: int64(o.MaxMessageBytes), topics: map[string]*kafkaTopic{}},

@@ -22,6 +22,7 @@ type kafkaTopic struct {
 	limit      atomic.Int64      // bytes of a batch that the broker is known to refuse, or max_message_bytes + 1
 	err        error             // why there are no partitions; under kafkaCluster.mu
 	unknown    time.Time         // since when the brokers do not know it
+	refused    time.Time         // since when it is refused for good; Write alone looks
 	next       int               // for records without a key
 }
 

@@ -14,6 +14,7 @@ const (
 	kafkaMinMessageBytes = 1 * option.KiB
 	kafkaMaxMessageBytes = 100 * option.MiB
 	kafkaMaxTimeout      = 10 * time.Minute
+	kafkaMaxPatience     = 7 * 24 * time.Hour
 )
 
 // Validate reports every fault of the options.
@@ -36,6 +37,9 @@ func (o *KafkaOptions) Validate() error {
 	fs.Join("sasl", o.SASL.validate())
 	kafkaDuration(&fs, "dial_timeout", o.DialTimeout)
 	kafkaDuration(&fs, "request_timeout", o.RequestTimeout)
+	if o.TopicPatience != 0 && (o.TopicPatience < 10*time.Millisecond || o.TopicPatience > kafkaMaxPatience) {
+		fs.Add("topic_patience", fmt.Sprintf("%s is out of range: expected 0 or 10ms to %s", o.TopicPatience, kafkaMaxPatience))
+	}
 	kafkaDuration(&fs, "metadata_max_age", o.MetadataMaxAge)
 	return fs.Err()
 }

@@ -3,6 +3,7 @@ package sinks
 import (
 	"context"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -22,6 +23,7 @@ type kafkaPlan struct {
 	used    []*kafkaTopic     // each once
 	bound   []bool            // records that are in a held chunk
 	touched []*kafkaPartition // with something to do
+	stray   []int             // records whose topic has no partitions
 	held    []*kafkaPartition // with a chunk from the last Write
 	key     []byte
 	bytes   int // in the sticky partition
@@ -39,7 +41,7 @@ func (k *Kafka) Write(ctx context.Context, b *Batch) error {
 		k.keepHeld()
 		return kafkaFail(err)
 	}
-	failed := k.place(b)
+	k.place(b)
 	var g errgroup.Group
 	g.SetLimit(kafkaParallel)
 	for _, p := range k.plan.touched {
@@ -49,8 +51,11 @@ func (k *Kafka) Write(ctx context.Context, b *Batch) error {
 		})
 	}
 	_ = g.Wait() // each partition keeps its own error
+	now := time.Now()
+	k.giveUp(now)
+	given, cause, failed := k.strays(now)
 	k.keepHeld()
-	return k.sum(b, failed)
+	return k.sum(b, given, cause, failed)
 }
 
 func (pl *kafkaPlan) begin(n int) {
@@ -60,7 +65,7 @@ func (pl *kafkaPlan) begin(n int) {
 	pl.topics = slices.Grow(pl.topics[:0], n)[:n]
 	pl.bound = slices.Grow(pl.bound[:0], n)[:n]
 	clear(pl.bound)
-	pl.used, pl.touched = pl.used[:0], pl.touched[:0]
+	pl.used, pl.touched, pl.stray = pl.used[:0], pl.touched[:0], pl.stray[:0]
 	pl.sticky = nil
 }
 
@@ -114,9 +119,10 @@ func (k *Kafka) keepHeld() {
 
 // sum marks what was delivered and makes one error of all: poison first, for
 // the outlet can go on without those records; then what time may mend.
-func (k *Kafka) sum(b *Batch, failed error) error {
-	var poison []int
-	errs, class := []error{failed}, Configuration
+// Given are records that were given up with no partition, for a cause.
+func (k *Kafka) sum(b *Batch, given []int, cause, failed error) error {
+	poison := given
+	errs, class := []error{cause, failed}, Configuration
 	if failed != nil {
 		class = kafkaJudge(failed).class
 	}

@@ -89,7 +89,7 @@ func (m *kafkaMeter) take(b *Batch) error {
 
 func (m *kafkaMeter) partition(b *Batch, p *kafkaPartition) error {
 	for p.at < len(p.todo) {
-		c, err := m.k.fill(b, p, time.Now().UnixMilli())
+		c, err := m.k.fill(b, p, p.at, p.producer, time.Now().UnixMilli())
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,9 @@ func (n *NATS) publish(ctx context.Context, b *Batch) error {
 	if nc.LastError() != before {
 		return n.refused(ctx, b)
 	}
-	n.sift(b)
+	if len(n.plan.poison) > 0 { // otherwise all is delivered, and nobody looks at the marks
+		_ = n.sift(b)
+	}
 	return nil
 }
 

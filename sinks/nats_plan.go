@@ -28,8 +28,11 @@ type natsPlan struct {
 
 	names map[natsNameKey]*natsTarget
 	byKey map[string]*natsTarget
+	last  *natsTarget      // of the latest record: most have the subject of the one before
 	turn  uint64           // of Writes, to tell a target's open message from an old one
 	after map[uint64]int32 // by flow: the message of its latest record; absent means the first
+
+	lastKey natsNameKey
 }
 
 // natsMessage is some of a batch's records.
@@ -88,7 +91,7 @@ func (p *natsPlan) arrange(records []Record, room, most int) {
 
 func (p *natsPlan) begin(n int) {
 	if p.names == nil || len(p.names) > natsMaxSubjects || len(p.byKey) > natsMaxSubjects {
-		p.names, p.byKey = map[natsNameKey]*natsTarget{}, map[string]*natsTarget{}
+		p.names, p.byKey, p.last = map[natsNameKey]*natsTarget{}, map[string]*natsTarget{}, nil
 	}
 	p.turn++
 	p.messages, p.poison = p.messages[:0], p.poison[:0]
@@ -132,6 +135,15 @@ func (p *natsPlan) lenAlone(value []byte) int {
 // target finds the record's subject.
 func (p *natsPlan) target(r *Record) *natsTarget {
 	k := natsNameKey{r.Origin, r.Table, r.Type, r.Family, r.Proto}
+	if p.last != nil && k == p.lastKey {
+		return p.last
+	}
+	t := p.find(k, r)
+	p.last, p.lastKey = t, k
+	return t
+}
+
+func (p *natsPlan) find(k natsNameKey, r *Record) *natsTarget {
 	if t := p.names[k]; t != nil {
 		return t
 	}

@@ -137,3 +137,18 @@ func readBytes(b kafka.Bytes) ([]byte, error) {
 	content, err := kafka.ReadAll(b)
 	return content, errors.Join(err, b.Close())
 }
+
+// Count tells how many offsets the topic holds now: as many as records where neither compaction nor a transaction wrote to it.
+func (k *Kafka) Count(ctx context.Context, topic string) (n int64, err error) {
+	err = k.with(ctx, Plaintext, "", func(ctx context.Context, c *kafka.Client) error {
+		parts, err := spans(ctx, c, topic)
+		for _, s := range parts {
+			n += s.LastOffset - s.FirstOffset
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("kafka: count topic %s: %w", topic, err)
+	}
+	return n, nil
+}

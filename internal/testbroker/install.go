@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-//go:embed assets/pom.xml assets/log4j2.xml
+//go:embed assets/pom.xml assets/tools.xml assets/log4j2.xml
 var assets embed.FS
 
 // Distribution is a Kafka that is ready to start: jars, a formatted storage folder and a class data archive in the user's cache.
@@ -93,28 +93,45 @@ func (d *Distribution) install(ctx context.Context, home string) error {
 
 // download has Maven copy Kafka and all that it depends on.
 func (d *Distribution) download(ctx context.Context) error {
+	if err := writeAsset("log4j2.xml", d.file("log4j2.xml")); err != nil {
+		return err
+	}
+	return copyJars(ctx, "pom.xml", d.dir)
+}
+
+// copyJars has Maven copy the jars that the project of that name among the assets depends on, into dir's folder for them.
+func copyJars(ctx context.Context, project, dir string) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return fmt.Errorf("download needs maven: %w", err)
 	}
-	for _, name := range []string{"pom.xml", "log4j2.xml"} {
-		content, err := assets.ReadFile("assets/" + name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(d.file(name), content, 0o644); err != nil {
-			return err
-		}
+	pom := filepath.Join(dir, "pom.xml")
+	if err := writeAsset(project, pom); err != nil {
+		return err
 	}
-	cmd := exec.Command(mvn, "--quiet", "--batch-mode", "--file", d.file("pom.xml"),
-		"org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+d.file(jarsFolder))
-	return d.run(ctx, "maven", cmd)
+	cmd := exec.Command(mvn, "--quiet", "--batch-mode", "--file", pom,
+		"org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies", "-DincludeScope=runtime",
+		"-DoutputDirectory="+filepath.Join(dir, jarsFolder))
+	return runTool(ctx, "maven", dir, cmd)
 }
 
-// run runs a tool of the installation to its end; what it said becomes part of the error.
+func writeAsset(name, path string) error {
+	content, err := assets.ReadFile("assets/" + name)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o644)
+}
+
+// run runs a tool of the installation to its end.
 func (d *Distribution) run(ctx context.Context, what string, cmd *exec.Cmd) error {
+	return runTool(ctx, what, d.dir, cmd)
+}
+
+// runTool runs a tool in dir to its end; what it said becomes part of the error.
+func runTool(ctx context.Context, what, dir string, cmd *exec.Cmd) error {
 	var said strings.Builder
-	cmd.Stdout, cmd.Stderr, cmd.Dir = &said, &said, d.dir
+	cmd.Stdout, cmd.Stderr, cmd.Dir = &said, &said, dir
 	cmd.WaitDelay = killWait
 	if err := runProcess(ctx, cmd); err != nil {
 		return fmt.Errorf("%s: %w\n%s", what, err, tail(said.String()))
@@ -132,10 +149,12 @@ const (
 )
 
 // classPath lists the jars one by one and in order: Java accepts the class data archive only for the very path it was made with.
-func (d *Distribution) classPath() (string, error) {
-	jars, err := filepath.Glob(d.file(jarsFolder + "/*.jar"))
+func (d *Distribution) classPath() (string, error) { return classPathOf(d.file(jarsFolder)) }
+
+func classPathOf(folder string) (string, error) {
+	jars, err := filepath.Glob(filepath.Join(folder, "*.jar"))
 	if err != nil || len(jars) == 0 {
-		return "", fmt.Errorf("%s: no jars in it (%w)", d.file(jarsFolder), errors.Join(err, os.ErrNotExist))
+		return "", fmt.Errorf("%s: no jars in it (%w)", folder, errors.Join(err, os.ErrNotExist))
 	}
 	slices.Sort(jars)
 	return strings.Join(jars, ":"), nil
