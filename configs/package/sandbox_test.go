@@ -80,7 +80,10 @@ func TestSandbox(t *testing.T) {
 	}
 	m.cannotWrite()
 	// The lines about the buffer are the proof that CAP_NET_ADMIN is enough for all of it.
-	if log, _ := m.Try("journalctl", "--no-pager", "-o", "cat", "-u", service); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
+	// What it says of the host is of the host's settings, which no package touches.
+	log, _ := m.Try("journalctl", "--no-pager", "-o", "cat", "-u", service)
+	log = regexp.MustCompile(`.*msg="host check".*\n`).ReplaceAllString(log, "")
+	if strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
 		t.Errorf("log:\n%s", log)
 	}
 }

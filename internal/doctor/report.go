@@ -45,7 +45,7 @@ func (r *Report) sum(b *strings.Builder) {
 		unknown = fmt.Sprintf(", %d could not be looked at", n)
 	}
 	if r.Sound() {
-		fmt.Fprintf(b, "sound: %d checks, nothing to mend%s\n", len(r.Findings), unknown)
+		fmt.Fprintf(b, "sound: %d %s, nothing to mend%s\n", len(r.Findings), plural("check", len(r.Findings)), unknown)
 		return
 	}
 	fmt.Fprintf(b, "%d %s, %d %s, %d good%s\n", r.Count(Fail), plural("fault", r.Count(Fail)),
