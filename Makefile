@@ -29,9 +29,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
 
-bench: build ## what it costs against the baselines, into BENCHMARKS.md; ROWS=cpu or ROUNDS=1 for a part, on the screen only
+bench: build ## what it costs against the baselines, into BENCHMARKS.md; ROWS=cpu or ROUNDS=1 for a part, on the screen only; NICE=-20 on a busy machine
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/bench ./internal/bench
-	./bin/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(ROWS),-rows '$(ROWS)') $(if $(ROWS)$(ROUNDS),,-o BENCHMARKS.md)
+	./bin/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(NICE),-nice $(NICE)) $(if $(ROWS),-rows '$(ROWS)') $(if $(ROWS)$(ROUNDS),,-o BENCHMARKS.md)
 
 microbench: ## the benchmarks beside the code; COUNT=10 for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count $(or $(COUNT),1) ./...

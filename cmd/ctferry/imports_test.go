@@ -23,6 +23,7 @@ func allowed() map[string][]string {
 		"internal/testbroker": {},
 		"internal/testhost":   {"internal/testnet"},
 		"internal/bench":      {"internal/testnet"},
+		"internal/budget":     {},
 		"source/ctnetlink":    {"source/flow"},
 		"source":              {"source/ctnetlink", "source/flow", "internal/option"},
 		"encode":              {"source/flow"},

@@ -38,6 +38,7 @@ type options struct {
 	rows   *regexp.Regexp
 	report string // where the table is written; empty: only to standard output
 	dir    string
+	nice   int
 }
 
 // parse reads the command line.
@@ -49,6 +50,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	flags.Float64Var(&o.lab.scale, "scale", 1, "share of the real loads, for a trial")
 	flags.StringVar(&o.report, "o", "", "`document` into which the table is written")
 	flags.StringVar(&o.dir, "dir", "", "`directory` on a real disk for what the subjects write; default: the system's for temporary files")
+	flags.IntVar(&o.nice, "nice", 0, "nice `value` of generator and subjects: -20 makes a busy machine less of a disturbance, and us one to others")
 	selection := flags.String("rows", "", "regular `expression`: only rows whose name it matches")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -56,8 +58,8 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	if o.rows, err = regexp.Compile(*selection); err != nil {
 		return o, fmt.Errorf("-rows: %w", err)
 	}
-	if flags.NArg() > 0 || o.lab.rounds < 1 || o.lab.scale <= 0 || o.lab.scale > 1 {
-		return o, errors.New("expected no argument, at least one round, a scale above 0 and at most 1")
+	if flags.NArg() > 0 || o.lab.rounds < 1 || o.lab.scale <= 0 || o.lab.scale > 1 || o.nice < -20 || o.nice > 19 {
+		return o, errors.New("expected no argument, at least one round, a scale above 0 and at most 1, and a nice value from -20 to 19")
 	}
 	if o.dir == "" {
 		o.dir, err = realDisk()
@@ -99,6 +101,12 @@ func bench(ctx context.Context, args []string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, l.close()) }()
 	if err := pinSelf(l.generatorCPU); err != nil {
 		return err
+	}
+	if o.nice != 0 {
+		if err := hasten(o.nice); err != nil {
+			return fmt.Errorf("-nice: %w", err)
+		}
+		defer hasten(0) //nolint:errcheck // the session goes on without us
 	}
 	defer pinSelf(l.generatorCPU, l.subjectCPU) //nolint:errcheck // for tests, which go on
 	about := l.describe(ctx)

@@ -210,7 +210,7 @@ func TestParse(t *testing.T) {
 	if o, err = parse(nil, io.Discard); err != nil || o.lab.rounds != 5 || o.lab.ferry != "bin/ctferry" || o.dir == "" {
 		t.Errorf("%+v, %v", o, err)
 	}
-	for _, args := range [][]string{{"-rounds", "0"}, {"-scale", "0"}, {"-scale", "2"}, {"-rows", "("}, {"more"}, {"-nosuch"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-scale", "0"}, {"-scale", "2"}, {"-rows", "("}, {"-nice", "-21"}, {"-nice", "20"}, {"more"}, {"-nosuch"}} {
 		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%q was accepted", args)
 		}

@@ -211,3 +211,20 @@ func TestRestWaitsForTheStarved(t *testing.T) {
 		t.Errorf("a shell that was ended by a signal: %v", err)
 	}
 }
+
+// TestHasten goes down, which everybody may, and does not come back up without root.
+func TestHasten(t *testing.T) {
+	if os.Getuid() != 0 || testnet.Reexecuted() {
+		testnet.Unavailable(t, "coming back from a nice value needs root")
+	}
+	if err := hasten(1); err != nil {
+		t.Fatal(err)
+	}
+	nice, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // the system call gives 20 - nice
+	if err != nil || nice != 19 {
+		t.Errorf("%d, %v", nice, err)
+	}
+	if err := hasten(0); err != nil {
+		t.Fatal(err)
+	}
+}

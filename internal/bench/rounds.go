@@ -54,12 +54,13 @@ func (t taken) series(s subject, figure func(sample) float64) series {
 	return out
 }
 
-// missing is the greatest number of events that a subject missed in a round.
-func (t taken) missing(s subject) (most int) {
+// missing is the greatest number of events that a subject missed in a round, and dropped
+// of those that it lost by itself.
+func (t taken) missing(s subject) (missing, dropped int) {
 	for _, one := range t.samples[s.name] {
-		most = max(most, one.missing())
+		missing, dropped = max(missing, one.missing()), max(dropped, one.counted.dropped)
 	}
-	return most
+	return missing, dropped
 }
 
 // note says why a figure is absent.
@@ -79,8 +80,8 @@ func (t taken) remarks(s subject) string {
 		return ""
 	}
 	text := "0 lost"
-	if n := t.missing(s); n > 0 {
-		text = fmt.Sprintf("lost up to %d of %d", n, t.samples[s.name][0].made.Events())
+	if missing, dropped := t.missing(s); missing > 0 || dropped > 0 {
+		text = fmt.Sprintf("lost up to %d of %d, and %d inside", max(missing, 0), t.samples[s.name][0].made.Events(), dropped)
 	}
 	if also := t.disturbance(s); also != "" {
 		text += "; " + also

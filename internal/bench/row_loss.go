@@ -39,9 +39,10 @@ func rowLoss(ctx context.Context, l *lab) (lines []line, err error) {
 	for _, s := range subjects {
 		made := t.series(s, func(s sample) float64 { return float64(s.made.Events()) }).median()
 		rate := t.series(s, func(s sample) float64 { return s.made.PerSecond() }).median()
+		missing, dropped := t.missing(s)
 		lines = append(lines, t.line("events lost in "+limit.String()+" at full rate", s, subject{}, "", func(s sample) float64 {
 			return float64(s.missing() + s.counted.dropped)
-		}).within(0).noting("%d by the kernel", t.missing(s)).noting("of %.0f events at %.0f a second", made, rate).noting("%s", t.disturbance(s)))
+		}).within(0).noting("%d by the kernel, %d inside", missing, dropped).noting("of %.0f events at %.0f a second", made, rate).noting("%s", t.disturbance(s)))
 	}
 	for _, s := range subjects {
 		lines = append(lines, t.line("resident memory then, peak, without the ring", s, subject{}, "MiB", func(s sample) float64 {
