@@ -5,7 +5,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test chaos deps fuzz bench lint package release clean
+.PHONY: build demo test chaos deps fuzz bench microbench lint package release clean
 
 build: ## a static bin/ctferry
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ctferry ./cmd/ctferry
@@ -29,8 +29,12 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
 	  done; done
 
-bench: build ## the figures in the documents
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: build ## what it costs against the baselines, into BENCHMARKS.md; ROWS=cpu or ROUNDS=1 for a part, on the screen only; NICE=-20 on a busy machine
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/bench ./internal/bench
+	./bin/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(NICE),-nice $(NICE)) $(if $(ROWS),-rows '$(ROWS)') $(if $(ROWS)$(ROUNDS),,-o BENCHMARKS.md)
+
+microbench: ## the benchmarks beside the code; COUNT=10 for benchstat
+	$(GO) test -run '^$$' -bench . -benchmem -count $(or $(COUNT),1) ./...
 
 lint: deps ## gofmt, vet, buf
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -22,6 +22,8 @@ func allowed() map[string][]string {
 		"internal/testnet":    {},
 		"internal/testbroker": {},
 		"internal/testhost":   {"internal/testnet"},
+		"internal/bench":      {"internal/testnet"},
+		"internal/budget":     {},
 		"source/ctnetlink":    {"source/flow"},
 		"source":              {"source/ctnetlink", "source/flow", "internal/option"},
 		"encode":              {"source/flow"},

@@ -3,6 +3,7 @@ package testnet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,9 +14,9 @@ const MaxEntries = 1 << 24
 const churnBatch = 64
 
 // Churn writes entries into a namespace's connection tracking table over ctnetlink,
-// without any packet: half IPv4 and half IPv6; UDP, TCP, ICMP and SCTP in turn. Each
-// request is one event of the kernel's: a creation is one NEW, an update (of the mark)
-// one UPDATE, a deletion one DESTROY.
+// without any packet: kinds of flows in turn. Each request is one event of the
+// kernel's: a creation is one NEW, an update (of the mark) one UPDATE, a deletion one
+// DESTROY.
 type Churn struct {
 	NS      *Namespace
 	Entries int           // how many
@@ -25,7 +26,15 @@ type Churn struct {
 	Mark    uint32        // mark of the entries; an update sets its complement
 	Zone    uint16        // zone of the entries
 	Timeout time.Duration // life of a kept entry, whole seconds; default 10 minutes
+	Kinds   []Kind        // in turn; a kind may stand there more than once; default ChurnKinds
 	Rate    int           // most requests in a second; 0 is as fast as the kernel takes them
+}
+
+// ChurnKinds are the kinds that Churn knows, and its default: half IPv4 and half IPv6.
+func ChurnKinds() []Kind {
+	return []Kind{
+		{"udp", 4}, {"udp", 6}, {"tcp", 4}, {"tcp", 6}, {"icmp", 4}, {"icmpv6", 6}, {"sctp", 4}, {"sctp", 6},
+	}
 }
 
 // Churned counts the requests that the kernel carried out, and the time they took.
@@ -75,6 +84,14 @@ func (s churnStep) String() string { return [...]string{"create", "update", "del
 func (c Churn) run(ctx context.Context, steps []churnStep) (done Churned, err error) {
 	if c.Entries < 0 || c.First < 0 || c.First+c.Entries > MaxEntries {
 		return done, fmt.Errorf("churn of entries %d to %d: expected numbers below %d", c.First, c.First+c.Entries, MaxEntries)
+	}
+	if len(c.Kinds) == 0 {
+		c.Kinds = ChurnKinds()
+	}
+	for _, k := range c.Kinds {
+		if !slices.Contains(ChurnKinds(), k) {
+			return done, fmt.Errorf("churn of %s over IPv%d: expected one of %v", k.Proto, k.Family, ChurnKinds())
+		}
 	}
 	s, err := openChurn(c)
 	if err != nil {

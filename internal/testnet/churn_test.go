@@ -84,9 +84,27 @@ func TestChurnEvents(t *testing.T) {
 	}
 }
 
+func TestChurnKinds(t *testing.T) {
+	ns := New(t)
+	c := Churn{NS: ns, Entries: 90, Keep: true, Kinds: []Kind{{"tcp", 6}, {"tcp", 6}, {"icmpv6", 6}}}
+	if done, err := c.Run(t.Context()); err != nil || done.Created != 90 {
+		t.Fatalf("made %+v: %v", done, err)
+	}
+	six := ns.Conntrack(t, "-L", "-f", "ipv6")
+	if len(six) != 90 || grep(six, "tcp ") != 60 || grep(six, "icmpv6 ") != 30 {
+		t.Errorf("%d entries over IPv6, %d of tcp, %d of icmpv6", len(six), grep(six, "tcp "), grep(six, "icmpv6 "))
+	}
+	if four := ns.Conntrack(t, "-L", "-f", "ipv4"); len(four) != 0 {
+		t.Errorf("over IPv4: %q", four)
+	}
+}
+
 func TestChurnRefuses(t *testing.T) {
 	ns := New(t)
-	for _, c := range []Churn{{Entries: -1}, {First: -1}, {Entries: 1, First: MaxEntries}} {
+	for _, c := range []Churn{
+		{Entries: -1}, {First: -1}, {Entries: 1, First: MaxEntries},
+		{Entries: 1, Kinds: []Kind{{"udp", 5}}}, {Entries: 1, Kinds: []Kind{{"icmp", 6}}}, {Entries: 1, Kinds: []Kind{{"gre", 4}}},
+	} {
 		c.NS = ns
 		if _, err := c.Run(t.Context()); err == nil {
 			t.Errorf("%+v was accepted", c)
@@ -117,7 +135,7 @@ func TestChurnAllocatesNothingPerEntry(t *testing.T) {
 func TestTemplatesAreDistinct(t *testing.T) {
 	for _, step := range []churnStep{createEntry, updateEntry, deleteEntry} {
 		seen := map[string]int{}
-		templates := Churn{}.templates(step)
+		templates := Churn{Kinds: ChurnKinds()}.templates(step)
 		for _, n := range []int{0, 1, 8, 16, 255, 256, 65535, 65536, 60000, 60008, 120000, MaxEntries - 1} {
 			m := templates[n%len(templates)].appendEntry(nil, uint32(n))
 			key := fmt.Sprintf("%x", m[unix.NLMSG_HDRLEN:])

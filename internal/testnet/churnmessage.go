@@ -75,21 +75,21 @@ func (t *template) appendEntry(to []byte, entry uint32) []byte {
 	return to
 }
 
-// templates are the messages of a step for each protocol and family.
+// templates are the messages of a step for each kind.
 func (c Churn) templates(step churnStep) (out []template) {
-	for _, proto := range []uint8{unix.IPPROTO_UDP, unix.IPPROTO_TCP, unix.IPPROTO_ICMP, unix.IPPROTO_SCTP} {
-		for _, src := range []string{"10.0.0.0", "2001:db8:77::"} {
-			out = append(out, c.template(step, proto, netip.MustParseAddr(src)))
-		}
+	protos := map[string]uint8{
+		"udp": unix.IPPROTO_UDP, "tcp": unix.IPPROTO_TCP, "sctp": unix.IPPROTO_SCTP,
+		"icmp": unix.IPPROTO_ICMP, "icmpv6": unix.IPPROTO_ICMPV6,
+	}
+	sources := map[int]netip.Addr{4: netip.MustParseAddr("10.0.0.0"), 6: netip.MustParseAddr("2001:db8:77::")}
+	for _, k := range c.Kinds {
+		out = append(out, c.template(step, protos[k.Proto], sources[k.Family]))
 	}
 	return out
 }
 
 // template builds the message of a step: nlmsghdr, nfgenmsg, attributes.
 func (c Churn) template(step churnStep, proto uint8, src netip.Addr) template {
-	if src.Is6() && proto == unix.IPPROTO_ICMP {
-		proto = unix.IPPROTO_ICMPV6
-	}
 	kind, flags := uint16(ctNew), uint16(unix.NLM_F_REQUEST)
 	switch step {
 	case createEntry:

@@ -103,7 +103,7 @@ func TestAttrs(t *testing.T) {
 
 // TestTemplatesAreWellFormed walks the attributes of each message, as deep as they nest.
 func TestTemplatesAreWellFormed(t *testing.T) {
-	for _, c := range []Churn{{}, {Mark: 5, Zone: 9}} {
+	for _, c := range []Churn{{Kinds: ChurnKinds()}, {Kinds: ChurnKinds(), Mark: 5, Zone: 9}} {
 		for _, step := range []churnStep{createEntry, updateEntry, deleteEntry} {
 			for _, tm := range c.templates(step) {
 				if got := int(binary.NativeEndian.Uint32(tm.msg)); got != len(tm.msg) || got%4 != 0 || got > 512 {
