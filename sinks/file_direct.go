@@ -8,13 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The bounds of direct writing. Below the least it costs more than it saves;
-// a write that takes longer than the patience holds up what comes behind it, and
-// the page cache then does the waiting.
+// The bounds of direct writing. Below the least it costs more than it saves.
+// While a direct write waits for the disk, what comes behind it waits too; where
+// that takes too long the page cache does the waiting, for a while.
 const (
 	directLeast    = 256 << 10
-	directPatience = 10 * time.Millisecond
-	directRest     = time.Second // after the first slow write, then twice that, and so on
+	directPatience = 10 * time.Millisecond  // with a write, on average over some eight
+	directStall    = 100 * time.Millisecond // with any
+	directRest     = time.Second            // the first time, then twice that, and so on
 	directRestMax  = time.Minute
 )
 
@@ -25,8 +26,9 @@ const (
 // plain writes that fill the file up to a page and go on behind them, so nothing
 // is written twice and the file always ends where it was written last.
 type direct struct {
-	file    *os.File // nil until the first direct write
-	refused bool     // the live file's file system takes none
+	file    *os.File      // nil until the first direct write
+	refused bool          // the live file's file system takes none
+	average time.Duration // of the last writes' times
 	rest    time.Duration
 	until   time.Time // of the rest
 }
@@ -49,14 +51,18 @@ func (d *direct) write(pages []byte) (n int, err error) {
 	return n, err
 }
 
-// judge rests for a while after a slow write, longer each time.
+// judge rests for a while where the disk is slow, longer each time; a disk that
+// is well within the patience is trusted anew.
 func (d *direct) judge(took time.Duration) {
-	if took <= directPatience {
+	d.average += (took - d.average) / 8
+	switch {
+	case took > directStall || d.average > directPatience:
+		d.average = 0
+		d.rest = min(max(2*d.rest, directRest), directRestMax)
+		d.until = time.Now().Add(d.rest)
+	case took <= directPatience/2 && d.average <= directPatience/2 && time.Since(d.until) > d.rest:
 		d.rest = 0
-		return
 	}
-	d.rest = min(max(2*d.rest, directRest), directRestMax)
-	d.until = time.Now().Add(d.rest)
 }
 
 // errRefused says that a file cannot be written directly, or not there.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ctferry/ctferry/encode"
@@ -272,20 +273,48 @@ func ext4(t *testing.T, size int64) string {
 
 // TestDirectRests leaves a slow disk to the page cache, longer each time.
 func TestDirectRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d direct
+		for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+			d.judge(directStall + 1)
+			left := time.Until(d.until)
+			if d.rest != want*time.Second || left != d.rest || d.wanted(1<<20, time.Now()) {
+				t.Errorf("after %d stalls: rest of %v, %v left", i+1, d.rest, left)
+			}
+		}
+		if !d.wanted(directLeast, d.until) || d.wanted(directLeast-1, d.until) {
+			t.Error("after the rest")
+		}
+		time.Sleep(time.Minute)
+		if d.judge(time.Millisecond); d.rest == 0 {
+			t.Error("trusted at the first good write")
+		}
+		time.Sleep(2 * time.Minute)
+		if d.judge(time.Millisecond); d.rest != 0 {
+			t.Error("not trusted after a good minute")
+		}
+	})
+}
+
+// TestDirectBearsWithOutliers rests for a disk that is slow on average alone.
+func TestDirectBearsWithOutliers(t *testing.T) {
 	var d direct
-	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-		d.judge(directPatience + 1)
-		left := time.Until(d.until)
-		if d.rest != want*time.Second || left <= d.rest-time.Second || d.wanted(1<<20, time.Now()) {
-			t.Errorf("after %d slow writes: rest of %v, %v left", i+1, d.rest, left)
+	for i := range 1000 {
+		took := time.Millisecond
+		if i%20 == 0 {
+			took = directStall / 2
+		}
+		if d.judge(took); d.rest > 0 {
+			t.Fatalf("rests after write %d", i)
 		}
 	}
-	if !d.wanted(directLeast, d.until) || d.wanted(directLeast-1, d.until) {
-		t.Error("after the rest")
+	d = direct{}
+	n := 0
+	for ; d.rest == 0; n++ {
+		d.judge(2 * directPatience)
 	}
-	d.judge(directPatience)
-	if d.rest != 0 {
-		t.Error("a fast write does not end it")
+	if n < 3 || n > 10 {
+		t.Errorf("rests after %d slow writes", n)
 	}
 }
 
