@@ -3,8 +3,10 @@ package ctnetlink
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -241,4 +243,31 @@ func repeats(p []byte) bool {
 		seen[kind], rest = true, after
 	}
 	return false
+}
+
+// FuzzKernelFilter looks for a datagram that the kernel would refuse and user
+// space would pass.
+func FuzzKernelFilter(f *testing.F) {
+	for i, p := range captured(f, "") {
+		f.Add(uint64(i), p)
+	}
+	pool := filterPool()
+	names := slices.Sorted(maps.Keys(pool))
+	f.Fuzz(func(t *testing.T, seed uint64, p []byte) {
+		flt := randomFilter(t, rand.New(rand.NewPCG(seed%5000, 3)), pool, names)
+		if flt == nil || len(p) == 0 || len(p) > 4096 || repeats(p) {
+			return
+		}
+		k := CompileFilter(flt, seed&1 == 0)
+		if !k.Runs() {
+			return
+		}
+		judge := machineJudge(t, k)
+		if judge == nil {
+			judge = classicJudge(t, k)
+		}
+		if d, b := (decoder{}), flow.NewBatch(64); !judge(p) && passes(flt, &d, b, p) {
+			t.Fatalf("the kernel refuses what passes %s:\n%x", flt, p)
+		}
+	})
 }
