@@ -31,10 +31,11 @@ type KafkaOptions struct {
 
 // KafkaSASL says who the client is. The mechanism turns it on.
 type KafkaSASL struct {
-	Mechanism    string        `koanf:"mechanism"` // plain, scram-sha-256 or scram-sha-512
+	Mechanism    string        `koanf:"mechanism"` // plain, scram-sha-256, scram-sha-512 or oauthbearer
 	User         string        `koanf:"user"`
 	Password     option.Secret `koanf:"password"`
 	PasswordFile string        `koanf:"password_file"`
+	TokenFile    string        `koanf:"token_file"` // of oauthbearer, instead of user and password; read for each connection
 }
 
 // KafkaIdempotence says whether brokers shall drop what arrives twice: auto

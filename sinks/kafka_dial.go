@@ -18,6 +18,7 @@ const (
 	kafkaPlain    = "plain"
 	kafkaScram256 = "scram-sha-256"
 	kafkaScram512 = "scram-sha-512"
+	kafkaBearer   = "oauthbearer"
 )
 
 // kafkaPoolTTL is how often a pool of Transport asks its broker for metadata
@@ -51,6 +52,13 @@ func newKafkaClient(ctx context.Context, o *KafkaOptions) (*kafka.Client, *kafka
 func (s KafkaSASL) mechanism() (sasl.Mechanism, error) {
 	if s == (KafkaSASL{}) {
 		return nil, nil
+	}
+	if s.Mechanism == kafkaBearer {
+		m := kafkaOAuth{s.TokenFile}
+		if _, err := m.token(); err != nil {
+			return nil, &kafkaTokenError{err}
+		}
+		return m, nil
 	}
 	password, err := option.SecretFrom(s.Password, s.PasswordFile)
 	if err != nil {

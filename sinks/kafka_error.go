@@ -56,7 +56,7 @@ func kafkaFaults() map[kafka.Error]kafkaFault {
 		kafka.TransactionalIDAuthorizationFailed: {kafkaGiveUp, Configuration, true, "not authorised to be a producer"},
 		kafka.UnsupportedSASLMechanism:           {kafkaGiveUp, Configuration, true, "sasl: the broker does not offer this mechanism"},
 		kafka.IllegalSASLState:                   {kafkaGiveUp, Configuration, true, "sasl: the broker does not expect it on this port"},
-		kafka.SASLAuthenticationFailed:           {kafkaGiveUp, Configuration, true, "sasl: user or password refused"},
+		kafka.SASLAuthenticationFailed:           {kafkaGiveUp, Configuration, true, "sasl: user, password or token refused"},
 		kafka.SecurityDisabled:                   {kafkaGiveUp, Configuration, true, "security is disabled on the broker"},
 		kafka.UnsupportedVersion:                 {kafkaGiveUp, Configuration, true, "the broker is too old"},
 		kafka.UnsupportedForMessageFormat:        {kafkaGiveUp, Configuration, true, "message format 2 refused"},
@@ -87,7 +87,7 @@ func kafkaJudge(err error) kafkaFault {
 		return kafkaFault{kafkaAgain, Retry, false, ""}
 	}
 	var record tls.RecordHeaderError
-	if kafkaCertificateFault(err) || errors.As(err, &record) {
+	if kafkaCertificateFault(err) || errors.As(err, &record) || kafkaBadToken(err) {
 		return kafkaFault{kafkaGiveUp, Configuration, true, ""}
 	}
 	var op *net.OpError

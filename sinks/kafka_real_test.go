@@ -157,7 +157,7 @@ func TestKafkaRealOpenRefused(t *testing.T) {
 	}
 	wrong := KafkaSASL{User: testbroker.User, Password: option.NewSecret("opensesame")}
 	for _, mechanism := range []string{kafkaPlain, kafkaScram256, kafkaScram512} {
-		opens("password "+mechanism, testbroker.SASL, Configuration, "sasl: user or password refused", func(o *KafkaOptions) {
+		opens("password "+mechanism, testbroker.SASL, Configuration, "sasl: user, password or token refused", func(o *KafkaOptions) {
 			o.SASL = wrong
 			o.SASL.Mechanism = mechanism
 		})

@@ -81,7 +81,16 @@ func (s KafkaSASL) validate() error {
 	if s == (KafkaSASL{}) {
 		return nil
 	}
-	oneOf(&fs, "mechanism", s.Mechanism, kafkaPlain, kafkaScram256, kafkaScram512)
+	oneOf(&fs, "mechanism", s.Mechanism, kafkaPlain, kafkaScram256, kafkaScram512, kafkaBearer)
+	if s.Mechanism == kafkaBearer {
+		if s != (KafkaSASL{Mechanism: kafkaBearer, TokenFile: s.TokenFile}) || s.TokenFile == "" {
+			fs.Add("token_file", "oauthbearer expects token_file, and neither user nor password")
+		}
+		return fs.Err()
+	}
+	if s.TokenFile != "" {
+		fs.Add("token_file", "only oauthbearer has a token")
+	}
 	if s.User == "" {
 		fs.Add("user", "missing")
 	}

@@ -51,7 +51,12 @@ func TestKafkaFaults(t *testing.T) {
 		{"headers.content-type", "cannot be set", func(o *KafkaOptions) { o.Headers = map[string]string{"content-type": "x"} }},
 		{"timestamp", "expected event, send", func(o *KafkaOptions) { o.Timestamp = "now" }},
 		{"tls.key_file", "", nil},
-		{"sasl.mechanism", "expected plain, scram-sha-256, scram-sha-512", func(o *KafkaOptions) { o.SASL = KafkaSASL{Mechanism: "gssapi", User: "u", Password: secret} }},
+		{"sasl.mechanism", "expected plain, scram-sha-256, scram-sha-512, oauthbearer", func(o *KafkaOptions) { o.SASL = KafkaSASL{Mechanism: "gssapi", User: "u", Password: secret} }},
+		{"sasl.token_file", "expects token_file", func(o *KafkaOptions) { o.SASL = KafkaSASL{Mechanism: "oauthbearer"} }},
+		{"sasl.token_file", "neither user", func(o *KafkaOptions) { o.SASL = KafkaSASL{Mechanism: "oauthbearer", TokenFile: "t", User: "u"} }},
+		{"sasl.token_file", "only oauthbearer", func(o *KafkaOptions) {
+			o.SASL = KafkaSASL{Mechanism: "plain", User: "u", Password: secret, TokenFile: "t"}
+		}},
 		{"sasl.user", "missing", func(o *KafkaOptions) { o.SASL = KafkaSASL{Mechanism: "plain", Password: secret} }},
 		{"sasl.password", "either", func(o *KafkaOptions) { o.SASL = KafkaSASL{Mechanism: "plain", User: "u"} }},
 		{"sasl.password", "either", func(o *KafkaOptions) {
