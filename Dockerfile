@@ -12,7 +12,7 @@ RUN make build VERSION=$VERSION
 # not grant the capability; the program makes it effective where it is granted.
 RUN mkdir -p /image/usr/bin /image/etc/ssl/certs /image/etc/ctferry /image/var/lib/ctferry /image/var/log/ctferry \
  && cp bin/ctferry /image/usr/bin/ \
- && setcap cap_net_admin=p /image/usr/bin/ctferry \
+ && setcap cap_net_admin,cap_bpf=p /image/usr/bin/ctferry \
  && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
  && cp configs/ctferry.yaml /image/etc/ctferry/ \
  && chown 65532:65532 /image/var/lib/ctferry /image/var/log/ctferry

@@ -63,38 +63,6 @@ func TestShippedDefault(t *testing.T) {
 	}
 }
 
-// docker-compose.yml and compose.yaml speak of the same addresses, topic and folder.
-func TestShippedCompose(t *testing.T) {
-	cfg := shipped(t, "compose.yaml")
-	text, err := os.ReadFile("../docker-compose.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	compose := string(text)
-	var types []string
-	for _, k := range cfg.Sinks {
-		types = append(types, k.Type)
-		switch o := k.Options.(type) {
-		case *sinks.KafkaOptions:
-			if !strings.Contains(compose, "--topic="+o.Topic+"\n") || !strings.Contains(compose, "PLAINTEXT://"+o.Brokers[0]+"\n") {
-				t.Errorf("%+v", o)
-			}
-		case *sinks.NATSOptions:
-			if !strings.Contains(compose, strings.TrimPrefix(o.URLs[0], "nats://")+":4222") || o.JetStream.Manage != "create" || o.JetStream.Stream != "CTFERRY" {
-				t.Errorf("%+v", o)
-			}
-		case *sinks.FileOptions:
-			if !strings.Contains(compose, ":"+filepath.Dir(o.Path)+"\n") {
-				t.Errorf("%+v", o)
-			}
-		}
-	}
-	slices.Sort(types)
-	if !slices.Equal(types, []string{"file", "kafka", "nats"}) {
-		t.Errorf("sinks %v", types)
-	}
-}
-
 // keyPaths lists every key of a struct, sections too.
 func keyPaths(t reflect.Type, path string) (paths []string) {
 	for key, k := range keysOf(t) {
