@@ -22,7 +22,7 @@ import (
 // itself: a node that lets everything be done.
 const stageConfig = `
 nats_server: {enabled: true}
-#ADMIN
+admin: {listen: 127.0.0.1:9479}
 sinks: {bus: {type: nats, connection: nats_server, jetstream: {stream: CTFERRY, manage: create, max_bytes: 64MiB, discard: old}}}
 control:
   enabled: true
