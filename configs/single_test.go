@@ -79,7 +79,7 @@ environment CTFERRY_SOURCE__RELIABLE: source.reliable: expected true or false, n
 		{"section", nil, []string{"source=1", "sinks.out=stdout"}, `--set source: source: expected a mapping of keys to values, not the number 1
 --set sinks.out: sinks.out: expected a mapping of keys to values, not the text "stdout"`},
 		{"injection", []string{"CTFERRY_SOURCE__NETNS=[a]\nsinks: {}"}, nil, `environment CTFERRY_SOURCE__NETNS: source.netns: not valid YAML: did not find expected <document start>`},
-		{"later", []string{"CTFERRY_SPOOL__MODE=disk"}, []string{"admin.listen=here"}, `environment CTFERRY_SPOOL__MODE: spool.mode: "disk" is not known: expected always or off
+		{"later", []string{"CTFERRY_SPOOL__MODE=disk"}, []string{"admin.listen=here"}, `environment CTFERRY_SPOOL__MODE: spool.mode: "disk" is not known: expected always, overflow or off
 --set admin.listen: admin.listen: "here": expected host:port, such as 127.0.0.1:9479, or unix: and an absolute path`},
 		{"in a list", nil, []string{"source.netns=[a, ../b]", "source.filter={exclude: [{port: 53}, {prt: 1}]}"}, `--set source.netns: source.netns[1]: "../b" is no name: expected the name or glob of a file in /run/netns
 --set source.filter: source.filter.exclude[1].prt: no such field; did you mean port?`},

@@ -250,7 +250,7 @@ func (b *backlog) tellLost(until int64, seq uint64, origin *flow.Origin) {
 	b.mu.Lock()
 	for why, n := range b.lost {
 		if n > 0 {
-			b.o.loss.addRun(n, b.time, &Record{Seq: max(seq, 1) - 1, Time: until, Origin: origin}, reason(why))
+			b.o.loss.addRun(n, min(b.time, until), &Record{Seq: max(seq, 1) - 1, Time: until, Origin: origin}, reason(why))
 		}
 	}
 	clear(b.lost[:])

@@ -121,3 +121,59 @@ func (s *trail) readTopic(t *testing.T, k *testbroker.Kafka) {
 		s.read(t, r.Value)
 	}
 }
+
+const chaosKafkaStopConfig = chaosSource + `
+spool: {mode: %[4]s, dir: %[2]s/spool, max: 1GiB, min_free: 0, segment: 4MiB}
+sinks:
+  file:  {type: file, path: %[2]s/out, encoding: protobuf, rotate: {size: 0}}
+  topic: {type: kafka, brokers: [%[3]s], topic: conntrack, encoding: protobuf, memory: 2MiB, drain: %[5]s, retry: {max: 500ms}}
+`
+
+// chaosKafkaStop kills a real broker, then stops the program, with much that
+// the broker has not had; the broker comes back, and the program: all is in the
+// topic then, in order. The long form does it with every record on disk too.
+func chaosKafkaStop(t *testing.T, f *figures) {
+	kafka := testbroker.Start(t, testbroker.Options{})
+	if err := kafka.CreateTopic(t.Context(), "conntrack", 3, nil); err != nil {
+		t.Fatal(err)
+	}
+	ns, dir := chaosNamespace(t), t.TempDir()
+	netns := filepath.Base(ns.Path())
+	made, recovered := 0, 0
+	for _, mode := range inLong([]string{"always", "overflow"}, []string{"overflow"}) {
+		start := func(drain string) *process {
+			return startChaos(t, netns, writeFile(t, dir, mode+".yaml", fmt.Sprintf(chaosKafkaStopConfig, netns, dir, kafka.Brokers()[0], mode, drain)))
+		}
+		p := start("300ms")
+		l := startLoad(t, testnet.Churn{NS: ns, Rate: 8000})
+		time.Sleep(inLong(5*time.Second, 500*time.Millisecond))
+		if err := kafka.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(inLong(20*time.Second, 1500*time.Millisecond))
+		made += l.stop(t).Events()
+		first := p.stop(t)
+		held := first.sink(t, "topic", "held")
+		if held == 0 || first.sink(t, "topic", "dropped") != 0 || first.socket(t, netns, "lost") != 0 {
+			t.Errorf("mode %s: %d held, %d dropped, %d lost by the kernel", mode, held, first.sink(t, "topic", "dropped"), first.socket(t, netns, "lost"))
+		}
+		if err := kafka.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p = start("20s")
+		waitFor(t, "what waits in the spool", func() bool { return !strings.Contains(spoolState(t, dir), "behind") })
+		books := p.stop(t)
+		if r := books.sink(t, "topic", "recovered"); r != held || books.sink(t, "topic", "held") != 0 || books.sink(t, "topic", "dropped") != 0 {
+			t.Errorf("mode %s: %d of %d recovered, %d held, %d dropped", mode, r, held, books.sink(t, "topic", "held"), books.sink(t, "topic", "dropped"))
+		}
+		recovered += held
+	}
+	a, b := newTrail("file", "protobuf"), newTrail("topic", "protobuf")
+	b.runs = a.runs
+	a.readFiles(t, "protobuf", filepath.Join(dir, "out"))
+	b.readTopic(t, kafka)
+	if a.records != made || b.missing(a) != 0 || b.records != a.records {
+		t.Errorf("%d events: the file has %d, the topic %d", made, a.records, b.records)
+	}
+	f.tell("broker dead at each stop: %d made, %d of them left in the spool and recovered; %d in the topic, %d twice, 0 out of order", made, recovered, b.records, b.repeats)
+}

@@ -57,6 +57,7 @@ func chaosLight() []chaosCase {
 	return []chaosCase{
 		{"kafka stopped", chaosKafka},
 		{"nats stopped, refused, full", chaosNATS},
+		{"kafka dead at the stop", chaosKafkaStop},
 		{"kill -9 with spool", chaosKill},
 		{"disk full", chaosDisk},
 		{"disk full under the spool", chaosSpoolDisk},
@@ -68,6 +69,7 @@ func chaosLight() []chaosCase {
 func chaosHeavy() []chaosCase {
 	return []chaosCase{
 		{"sinks that never answer", chaosFrozen},
+		{"sinks that never answer, overflow", chaosFrozenOverflow},
 		{"program stopped", chaosStopped},
 		{"program stopped, reliable", chaosReliable},
 		{"endurance", chaosEndurance},

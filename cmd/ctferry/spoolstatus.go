@@ -17,8 +17,9 @@ import (
 
 const spoolHelp = `Tell how the spool is: its segments, and for each sink how many records wait for
 it (lag), since when the oldest of them waits (age), and what it has lost. It
-changes nothing and may be asked while the service runs; what that has delivered
-in the last second may still count as waiting then.
+changes nothing and may be asked while the service runs. What stands under
+SINK.memory was in that sink's memory at the last stop, with mode overflow, and is
+delivered first.
 
   ctferry spool status -c /etc/ctferry/ctferry.yaml
   ctferry spool status --dir /var/lib/ctferry/spool --json
