@@ -34,7 +34,7 @@ func (c scene) snapshot() *Snapshot {
 	for i, e := range []string{"new", "update", "destroy"} {
 		for j, p := range []string{"tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "gre", "other"} {
 			per := []float64{2600, 1900, 240, 60, 12, 0, 0, 3}[j] * []float64{1, 1.6, .96}[i]
-			n := uint64(per * (age + 9*math.Sin(age/float64(4+i+j)))) // never falls: 9/4 < the growth of most, and rates are not negative
+			n := uint64(per * (age + 3*math.Sin(age/float64(4+i+j))))
 			s.Books.Events = append(s.Books.Events, flow.EventCount{Table: "conntrack", Event: e, Proto: p, Count: n})
 			total += n
 		}
@@ -92,6 +92,7 @@ func show(t *testing.T, ill *atomic.Bool) *port {
 // dark: it tells what there is, escapes what is hostile, asks nobody else, and
 // never needs to be scrolled sideways.
 func TestPageInABrowser(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	var ill atomic.Bool
 	p := show(t, &ill)
@@ -145,6 +146,7 @@ func (b *browser) everyShape(url, name string) {
 
 // TestPageWithoutAServer says that its figures are old.
 func TestPageWithoutAServer(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	var ill atomic.Bool
 	p := show(t, &ill)

@@ -14,7 +14,7 @@
   const num = (n) => Math.round(n).toLocaleString("en-US");
   const rate = (n) => n > 0 && n < 10 ? n.toFixed(1) : n < 1e6 ? num(n) : (n / 1e6).toFixed(2) + " M";
   const share = (part, whole) => whole > 0 ? Math.min(1, part / whole) : 0;
-  const percent = (x) => x > 0 && x < .1 ? (100 * x).toFixed(1) + " %" : Math.round(100 * x) + " %";
+  const percent = (x) => x > 0 && x < .0005 ? "< 0.1 %" : x > 0 && x < .1 ? (100 * x).toFixed(1) + " %" : Math.round(100 * x) + " %";
   const bytes = (n) => {
     for (const u of ["B", "KiB", "MiB", "GiB"]) {
       if (n < 1024) return (u === "B" || n >= 100 ? Math.round(n) : n.toFixed(1)) + " " + u;
@@ -144,8 +144,10 @@
       const lag = k.oldest_held ? num(b.held) + ", " + ago(k.oldest_held, now).replace(" ago", "") : num(b.held);
       row.append(field("records/s", rate(r.delivered)), field("bytes/s", bytes(r.bytes)), field("held", lag), field("not delivered", num(lost), lost > 0));
       if (down) row.append(make("p", "why", b.last_error + (k.last_success ? " (last success " + ago(k.last_success, now) + ")" : "")));
-      if (r.dropped > 0) note("bad", "Sink " + k.name + " drops " + rate(r.dropped) + " records/s.");
-      else if (lost > 0) note("warn", "Sink " + k.name + " did not deliver " + plural(lost, "record") + ": " + (b.dropped || []).filter((d) => d.count > 0).map((d) => d.reason + " " + num(d.count)).concat(b.dead_lettered > 0 ? ["dead_lettered " + num(b.dead_lettered)] : []).join(", ") + ".");
+      const reasons = (b.dropped || []).filter((d) => d.count > 0).map((d) => d.reason + " " + num(d.count))
+        .concat(b.dead_lettered > 0 ? ["dead_lettered " + num(b.dead_lettered)] : []).join(", ");
+      if (r.dropped > 0) note("bad", "Sink " + k.name + " drops " + rate(r.dropped) + " records/s now; not delivered so far: " + reasons + ".");
+      else if (lost > 0) note("warn", "Sink " + k.name + " did not deliver " + plural(lost, "record") + ": " + reasons + ".");
       return row;
     });
     $("sinks").replaceChildren(...rows);
