@@ -245,3 +245,39 @@ func finalLogAgrees(t *testing.T, a accounts, books *flow.Books) {
 		}
 	}
 }
+
+// TestAdminReload moves the port, refuses what it cannot do, and tells of it; a
+// second service finds the address in use and says which key.
+func TestAdminReload(t *testing.T) {
+	ns, dir := loadedNamespace(t), t.TempDir()
+	write := func(name, admin string) string {
+		return writeFile(t, dir, name, fmt.Sprintf("node: n\nsource: {buffer: {size: 8MiB, max: 8MiB}}\nsinks: {out: {type: file, path: %s/%s.out}}\n%s", dir, name, admin))
+	}
+	cfg := write("c.yaml", `admin: {listen: "127.0.0.1:9000"}`)
+	p := startFerry(t, ns, "run", "-c", cfg)
+	c := adminClient(t, ns)
+	write("c.yaml", `admin: {listen: "127.0.0.1:9479"}`)
+	p.sighup(t, reloaded)
+	waitFor(t, "the new address to answer", func() bool {
+		_, status := fetch(t, c, "/readyz")
+		return status == http.StatusOK
+	})
+	ferryLine(t, ns, 0, "run", "-c", write("d.yaml", `admin: {listen: "127.0.0.1:9479"}`)).want(t, exitError, "admin.listen: 127.0.0.1:9479 is in use by another process")
+	for admin, why := range map[string]string{
+		"": "a change of admin.listen needs a restart",
+		`admin: {listen: "127.0.0.1:9479", tls: {cert_file: /none, key_file: /none}}`: "admin.tls.cert_file: open /none",
+	} {
+		write("c.yaml", admin)
+		if said := p.sighup(t, notReloaded); !strings.Contains(fmt.Sprint(said["err"]), why) {
+			t.Errorf("%v, expected %s", said, why)
+		}
+		snap := adminStats(t, c)
+		if snap.Reload.OK || !strings.Contains(snap.Reload.Error, why) || snap.Reload.Reloads != snap.Reload.Failed+1 || len(snap.Errors) != 1 || snap.Errors[0].Part != "configuration" {
+			t.Errorf("told: %+v, %+v", snap.Reload, snap.Errors)
+		}
+	}
+	if m := scrape(t, c); m["ctferry_config_reload_success"] != 0 || m[`ctferry_config_reloads_total{result="failed"}`] != 2 || m[`ctferry_config_reloads_total{result="ok"}`] != 1 {
+		t.Errorf("metrics of reloads: %v", m)
+	}
+	p.stop(t)
+}

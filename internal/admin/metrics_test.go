@@ -15,6 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
 
+var shots = flag.String("shots", "", "keep pictures of the page in a directory")
+
 const documentHead = `# Metrics
 
 What ` + "`/metrics`" + ` of the admin port (` + "`admin.listen`" + `) tells, in Prometheus's text format or OpenMetrics, beside Go's

@@ -61,6 +61,7 @@ func (s *sampler) sample(tick bool) {
 		snap.Rates = rates(was, snap)
 	}
 	snap.Buffers = buffers(was, snap)
+	snap.fill()
 	if tick {
 		s.past = append(s.past, snap)
 		if len(s.past) > rateSamples {

@@ -162,3 +162,18 @@ type Failure struct {
 	Part string    `json:"part"` // such as sink siem
 	Text string    `json:"text"`
 }
+
+// fill makes lists that hold nothing empty ones, so that readers of the JSON find
+// a list wherever the schema has one.
+func (s *Snapshot) fill() {
+	s.Books.Sockets, s.Books.Sinks = listed(s.Books.Sockets), listed(s.Books.Sinks)
+	s.Tables, s.Sinks, s.Certificates = listed(s.Tables), listed(s.Sinks), listed(s.Certificates)
+	s.Errors, s.Warnings = listed(s.Errors), listed(s.Warnings)
+}
+
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
