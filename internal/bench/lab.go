@@ -116,5 +116,18 @@ func (l *lab) room(bytes int64) error {
 	return nil
 }
 
+// synced waits until what was written to the subjects' disk is on it.
+func (l *lab) synced() error {
+	dir, err := os.Open(l.dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return fmt.Errorf("syncfs %s: %w", l.dir, err)
+	}
+	return nil
+}
+
 // scaled is a count of the real thing, or less in a trial.
 func (l *lab) scaled(n int) int { return max(100, int(float64(n)*l.scale)) }

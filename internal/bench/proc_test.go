@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,8 @@ func TestOwnFigures(t *testing.T) {
 // spin uses this thread's CPU for a time, and gives what its clock says.
 func spin(t *testing.T, long time.Duration) time.Duration {
 	t.Helper()
+	runtime.LockOSThread() // or it goes on on a thread whose clock is another
+	defer runtime.UnlockOSThread()
 	start, err := cpuOfThread()
 	for now := start; err == nil && now-start < long; now, err = cpuOfThread() {
 	}
