@@ -115,7 +115,7 @@ func NewConfig(name, kind string) (Config, error) {
 func lingerOf(kind string) time.Duration {
 	switch kind {
 	case "file", "stdout":
-		return time.Millisecond
+		return 0
 	}
 	return 20 * time.Millisecond
 }

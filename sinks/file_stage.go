@@ -36,12 +36,12 @@ func (s *stage) begin(pos int64) {
 func (s *stage) size() int { return s.to - s.from }
 
 // fits reports whether n more bytes have room.
-func (s *stage) fits(n int64) bool { return int64(len(s.mem)-s.to) >= n }
+func (s *stage) fits(n int) bool { return len(s.mem)-s.to >= n }
 
 // widen makes room for n bytes in an empty stage.
-func (s *stage) widen(n int64) {
+func (s *stage) widen(n int) {
 	from := s.from
-	*s = newStage(int(n))
+	*s = newStage(n)
 	s.from, s.to = from, from
 }
 

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -41,23 +42,31 @@ type filePass struct {
 // add frames a record, and writes and rotates when it is time.
 func (p *filePass) add(i int) error {
 	s, value := p.s, p.b.Records[i].Value
-	n := framedLen(s.env.Format.Framing, value)
-	before := s.size + int64(s.stage.size())
-	if limit := int64(s.opt.Rotate.Size); limit > 0 && before > 0 && before+n > limit {
+	if s.opt.Rotate.Size > 0 && p.over(value) {
 		if err := p.rotate(i); err != nil {
 			return err
 		}
 	}
-	if !s.stage.fits(n) {
+	if most := len(value) + binary.MaxVarintLen64; !s.stage.fits(most) {
 		if err := p.flush(i); err != nil {
 			return err
 		}
-		if !s.stage.fits(n) {
-			s.stage.widen(n)
+		if !s.stage.fits(most) {
+			s.stage.widen(most)
 		}
 	}
 	s.stage.add(s.env.Format.Framing, value)
 	return nil
+}
+
+// over reports whether the file would be too long with one more record. The
+// first is never too long.
+func (p *filePass) over(value []byte) bool {
+	s := p.s
+	before := s.size + int64(s.stage.size())
+	most := before + int64(len(value)+binary.MaxVarintLen64)
+	limit := int64(s.opt.Rotate.Size)
+	return most > limit && before > 0 && before+framedLen(s.env.Format.Framing, value) > limit
 }
 
 // rotate writes what is before record i, and begins a new file.

@@ -32,9 +32,9 @@ func (s *Source) toBeat() time.Duration { return beat - time.Since(s.begun)%beat
 
 // pace sets the reader's pauses by what it reads.
 type pace struct {
-	last   time.Duration // the pause before what was read
-	events uint64        // read since
-	idle   int           // empty rounds in a row
+	since  time.Time // when it paused last
+	events uint64    // read since
+	idle   int       // empty rounds in a row
 	busy   bool
 }
 
@@ -46,31 +46,32 @@ func (p *pace) read(n int) {
 	}
 }
 
-// next is how long to pause now that nothing more is waiting, with a buffer of
-// so many bytes; wait tells that there has been nothing for so long that the
+// next is how long to pause at a time when nothing more is waiting, with a buffer
+// of so many bytes; wait tells that there has been nothing for so long that the
 // next event is to be waited for.
-func (p *pace) next(buffer uint64) (d time.Duration, wait bool) {
+func (p *pace) next(now time.Time, buffer uint64) (d time.Duration, wait bool) {
 	if p.events == 0 {
 		if p.idle++; p.idle > idleRounds {
-			p.last, p.busy = 0, false
+			p.since, p.busy = time.Time{}, false
 			return 0, true
 		}
 	}
 	d = steadyTime
-	if p.judge(); p.busy {
+	if p.judge(now); p.busy {
 		d = busyTime
 	}
 	room := time.Duration(buffer/ctnetlink.EventCost/4) * time.Second / peakRate
 	d = max(min(d, room), pause)
-	p.last, p.events = d, 0
+	p.since, p.events = now, 0
 	return d, false
 }
 
-// judge looks at the rate over the last pause.
-func (p *pace) judge() {
-	if p.last == 0 {
+// judge looks at the rate since the last pause began: it lasted longer than was asked.
+func (p *pace) judge(now time.Time) {
+	took := now.Sub(p.since)
+	if p.since.IsZero() || took <= 0 {
 		return
 	}
-	rate := p.events * uint64(time.Second/p.last)
+	rate := float64(p.events) / took.Seconds()
 	p.busy = rate >= busyRate || p.busy && rate >= calmRate
 }

@@ -9,37 +9,45 @@ import (
 
 const roomy = 64 << 20 // bytes of buffer that never shorten a pause
 
-// TestPaceByRate reads at a steady rate and looks at the pauses that come of it.
+// TestPaceByRate reads at a steady rate and looks at the pauses that come of it,
+// which last longer than they should.
 func TestPaceByRate(t *testing.T) {
-	for _, c := range []struct {
-		rate int // events a second
-		want time.Duration
-	}{{1_000, steadyTime}, {100_000, steadyTime}, {125_000, steadyTime}, {140_000, busyTime}, {2_000_000, busyTime}} {
-		var p pace
-		p.read(1)
-		d, wait := p.next(roomy)
-		for range 50 {
-			if wait {
-				t.Fatalf("%d a second: waits", c.rate)
+	for _, late := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond} {
+		for _, c := range []struct {
+			rate int // events a second
+			want time.Duration
+		}{{1_000, steadyTime}, {100_000, steadyTime}, {125_000, steadyTime}, {140_000, busyTime}, {2_000_000, busyTime}} {
+			var p pace
+			now := time.Now()
+			p.read(1)
+			d, wait := p.next(now, roomy)
+			for range 50 {
+				if wait {
+					t.Fatalf("%d a second: waits", c.rate)
+				}
+				took := d + late
+				now = now.Add(took)
+				p.read(int(float64(c.rate) * took.Seconds()))
+				d, wait = p.next(now, roomy)
 			}
-			p.read(int(float64(c.rate) * d.Seconds()))
-			d, wait = p.next(roomy)
-		}
-		if d != c.want {
-			t.Errorf("%d a second: pauses of %v, want %v", c.rate, d, c.want)
+			if d != c.want {
+				t.Errorf("%d a second, %v late: pauses of %v, want %v", c.rate, late, d, c.want)
+			}
 		}
 	}
 }
 
 // TestPaceCalmsDown keeps the long pause until the rate is well below what brought it.
 func TestPaceCalmsDown(t *testing.T) {
-	p := pace{last: steadyTime}
+	now := time.Now()
+	p := pace{since: now}
 	for _, c := range []struct {
 		rate int
 		want time.Duration
 	}{{129_000, steadyTime}, {131_000, busyTime}, {120_000, busyTime}, {100_000, steadyTime}, {120_000, steadyTime}} {
-		p.read(int(float64(c.rate) * p.last.Seconds()))
-		if d, _ := p.next(roomy); d != c.want {
+		now = now.Add(10 * time.Millisecond)
+		p.read(c.rate / 100)
+		if d, _ := p.next(now, roomy); d != c.want {
 			t.Errorf("at %d: %v, want %v", c.rate, d, c.want)
 		}
 	}
@@ -50,18 +58,18 @@ func TestPaceIdle(t *testing.T) {
 	var p pace
 	for range 3 {
 		p.read(1)
-		if _, wait := p.next(roomy); wait {
+		if _, wait := p.next(time.Now(), roomy); wait {
 			t.Error("waits though something came")
 		}
 		for i := range idleRounds {
 			p.read(0)
-			if _, wait := p.next(roomy); wait {
+			if _, wait := p.next(time.Now(), roomy); wait {
 				t.Errorf("waits in empty round %d", i)
 			}
 		}
 		for range 3 {
 			p.read(0)
-			if _, wait := p.next(roomy); !wait {
+			if _, wait := p.next(time.Now(), roomy); !wait {
 				t.Error("does not wait though nothing comes")
 			}
 		}
@@ -72,9 +80,9 @@ func TestPaceIdle(t *testing.T) {
 // least pause allows.
 func TestPaceSmallBuffer(t *testing.T) {
 	for buffer := uint64(0); buffer < 16<<20; buffer += 100_000 {
-		p := pace{last: busyTime, busy: true}
+		p := pace{busy: true}
 		p.read(10_000)
-		d, _ := p.next(buffer)
+		d, _ := p.next(time.Now(), buffer)
 		if d < pause || d > busyTime {
 			t.Fatalf("%d bytes: %v", buffer, d)
 		}

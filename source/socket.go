@@ -135,7 +135,7 @@ func (k *socket) run(ctx context.Context) error {
 		if pace.read(n); n == batchSlots {
 			continue
 		}
-		d, wait := pace.next(k.buffer.Load())
+		d, wait := pace.next(time.Now(), k.buffer.Load())
 		if !wait {
 			time.Sleep(d)
 		} else if _, err := k.listener.Wait(k.src.toBeat()); err != nil {
