@@ -34,8 +34,11 @@ func CompileFilter(f *flow.Filter, lasting bool) *KernelFilter {
 	if f.IsAll() {
 		return &KernelFilter{}
 	}
-	for values := flow.MaxFilterValues; ; values /= 2 {
+	for values := maxClassic; ; values /= 2 {
 		c := compiler{filter: f, lasting: lasting, values: values}
+		if c.total() > maxClassic { // each takes an instruction at least
+			continue
+		}
 		k := &KernelFilter{terms: c.places()}
 		classic, drops := c.write(false)
 		if !drops {

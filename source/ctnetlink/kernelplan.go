@@ -91,6 +91,20 @@ func (c *compiler) judge(p *flow.Predicate, at part) judgement {
 	return mayHold
 }
 
+// total is how many values the kernel would have to compare in messages of IPv4.
+func (c *compiler) total() (n int) {
+	for _, terms := range [][]flow.Term{c.filter.Include, c.filter.Exclude} {
+		for _, t := range terms {
+			for i := range t {
+				if p := &t[i]; c.judge(p, part{flow.TableConntrack, flow.IPv4}) == tells {
+					n += len(p.Ranges) + len(p.Masks) + len(p.Addrs) + len(p.Within)
+				}
+			}
+		}
+	}
+	return n
+}
+
 func holds(p *flow.Predicate, n uint32) judgement {
 	for _, r := range p.Ranges {
 		if r.Has(n) {

@@ -7,21 +7,8 @@ package flow
 // the master flow, the tuple_* and mask_* fields of what is expected, and
 // proto, zone, helper, id and timeout of the expectation itself.
 //
-// What the kernel could carry instead of Match (facts: include/uapi/linux/
-// netfilter/nfnetlink_conntrack.h, net/netfilter/nf_conntrack_netlink.c):
-//
-//   - Classic BPF on the event socket, by fixed offset from nlmsghdr: event_type
-//     (message type and flags), family (16), and of the original tuple, IPv4 then
-//     IPv6: src (32, 32), dst (40, 52), proto (52, 76), source port or GRE key
-//     (60, 84), destination port or key (68, 92). Everything else of an event
-//     stands behind attributes that may be missing and needs
-//     SKF_AD_NLATTR; labels, NAT and strings are beyond it.
-//   - Dump filters: family; mark with one mask (CTA_MARK, CTA_MARK_MASK); status
-//     (CTA_STATUS, CTA_STATUS_MASK); zone (CTA_ZONE); and with CTA_FILTER, for
-//     one value each, IPv4 addresses, ports, proto and ICMP's three of either
-//     direction. IPv6 addresses never: that comparison is inverted.
-//   - The kernel takes one value where a predicate has a list, and no exclusion;
-//     what it lets through is matched again here.
+// What of them the kernel compares instead, before an event is queued, is
+// ctnetlink.CompileFilter's to say.
 type Field uint8
 
 // The fields, under the name that a filter spells.

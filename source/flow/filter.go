@@ -7,7 +7,7 @@ package flow
 //
 // A Filter is made by ParseFilter, which checks it, and is read-only from then
 // on: goroutines may share it, and whoever wants to hand part of it to the
-// kernel reads the terms (see Field for what the kernel can carry).
+// kernel reads the terms.
 type Filter struct {
 	Include, Exclude []Term
 }
