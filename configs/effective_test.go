@@ -121,17 +121,17 @@ func choices() map[string][]any {
 // sinkChoices are keys that every kind has.
 func sinkChoices() map[string][]any {
 	return map[string][]any{
-		"enabled":      {true, false},
-		"profile":      {"cgnat"},
-		"encoding":     {"json", "xml", "protobuf"},
-		"events":       {[]any{"new"}, []any{"destroy", "dump"}, []any{"interim", "update"}},
-		"omit":         {[]any{}},
-		"fields":       {[]any{}, []any{"orig", "reply"}},
-		"memory":       {"8MiB", "33554432", 4194304},
-		"flush":        {map[string]any{"count": 1}, map[string]any{"bytes": "64KiB", "linger": "5ms"}},
-		"retry":        {map[string]any{"initial": "1s", "max": "2m0s"}},
-		"drain":        {"0s", "1m30s"},
-		"filter":       {nil, map[string]any{"nat": "any"}, map[string]any{"include": []any{map[string]any{"addr": "10.0.0.0/8"}, map[string]any{"dport": 443, "proto": "tcp"}}}},
+		"enabled":  {true, false},
+		"profile":  {"cgnat"},
+		"encoding": {"json", "xml", "protobuf"},
+		"events":   {[]any{"new"}, []any{"destroy", "dump"}, []any{"interim", "update"}},
+		"omit":     {[]any{}},
+		"fields":   {[]any{}, []any{"orig", "reply"}},
+		"memory":   {"8MiB", "33554432", 4194304},
+		"flush":    {map[string]any{"count": 1}, map[string]any{"bytes": "64KiB", "linger": "5ms"}},
+		"retry":    {map[string]any{"initial": "1s", "max": "2m0s"}},
+		"drain":    {"0s", "1m30s"},
+		"filter":   {nil, map[string]any{"nat": "any"}, map[string]any{"include": []any{map[string]any{"addr": "10.0.0.0/8"}, map[string]any{"dport": 443, "proto": "tcp"}}}},
 	}
 }
 

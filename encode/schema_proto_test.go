@@ -21,7 +21,7 @@ import (
 // recordDescriptor compiles the published .proto and gives its first message.
 func recordDescriptor(t testing.TB) protoreflect.MessageDescriptor {
 	t.Helper()
-	c := protocompile.Compiler{Resolver: &protocompile.SourceResolver{ImportPaths: []string{"schemas"}}}
+	c := protocompile.Compiler{SourceInfoMode: protocompile.SourceInfoStandard, Resolver: &protocompile.SourceResolver{ImportPaths: []string{"schemas"}}}
 	files, err := c.Compile(context.Background(), "ctferry/v1/record.proto")
 	if err != nil {
 		t.Fatal(err)

@@ -71,6 +71,8 @@ func newCheck() *cobra.Command {
 	c.Flags().BoolVar(&effective, "print-effective", false, "print the whole configuration as it would run, as YAML")
 	flags.add(c)
 	trial.add(c)
+	addCompletions(c, &flags)
+	c.ValidArgsFunction = completeYAML
 	return c
 }
 

@@ -37,6 +37,7 @@ func newDecode() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&from, "from", "", "`FORMAT` of the records: json, xml or protobuf")
+	addCompletions(c, nil)
 	return c
 }
 

@@ -45,6 +45,10 @@ func main() {
 
 // execute runs one command line and gives its exit code.
 func execute(args []string, in io.Reader, out, errOut io.Writer) int {
+	if completing(args) {
+		complete(args[1:], out)
+		return exitOK
+	}
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(in)

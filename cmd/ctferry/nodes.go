@@ -70,6 +70,8 @@ func newNodes() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "a JSON object a line for each node")
 	flags.add(c)
+	addCompletions(c, nil)
+	c.ValidArgsFunction = completeNodes(&flags)
 	return c
 }
 

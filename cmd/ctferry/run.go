@@ -81,6 +81,8 @@ func newRun() *cobra.Command {
 	c.Flags().StringVarP(&flags.file, "config", "c", "", "configuration `FILE`; conf.d/*.yaml beside it is read too")
 	flags.add(c)
 	logs.add(c)
+	addCompletions(c, &flags)
+	c.ValidArgsFunction = cobra.NoFileCompletions
 	return c
 }
 

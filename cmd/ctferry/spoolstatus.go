@@ -68,6 +68,7 @@ func newSpoolStatus() *cobra.Command {
 	c.Flags().StringVar(&dir, "dir", "", "`DIR` of the spool, in the place of a configuration")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	flags.add(c)
+	addCompletions(c, &flags)
 	return c
 }
 
