@@ -15,7 +15,7 @@ import (
 
 // kafkaBlock is how much lz4 and snappy compress at a time, as Java's producer
 // does for lz4. Their tables then stay in the processor's cache, which makes
-// them twice as fast as one block of the whole batch, for 5 % more bytes.
+// them in two thirds of the time of one block of the whole batch, for 5 % more bytes.
 const kafkaBlock = 64 << 10
 
 // kafkaCodec is one way to compress a batch's records. Several goroutines may use it.

@@ -19,6 +19,10 @@ import (
 // meets more has none of its records counted as delivered.
 const natsMaxDenied = 1024
 
+// natsWriteBuffer is how much nats.go gathers before it writes to the socket.
+// Its own 32 KiB are 45 records of JSON.
+const natsWriteBuffer = 128 << 10
+
 // natsLink is one connection and what nats.go told about it. Its callbacks come
 // from nats.go's goroutines; the sink's own calls from the outlet's.
 type natsLink struct {
@@ -37,7 +41,7 @@ type natsLink struct {
 // dialNATS connects.
 func dialNATS(ctx context.Context, o *NATSOptions, env Env) (*natsLink, error) {
 	l := &natsLink{denied: map[string]*natsconn.PermissionError{}, told: make(chan struct{}, 1)}
-	var opts []nats.Option
+	opts := []nats.Option{nats.WriteBufferSize(natsWriteBuffer)}
 	if o.InProcess != nil {
 		opts = append(opts, o.InProcess)
 	}
