@@ -103,6 +103,7 @@ func ways() map[string]way {
 		"kcat -C -b 127.0.0.1:9092 -t conntrack -o beginning -c 1":             {want: `"schema":"ctferry.v1"`},
 		"sudo ctferry nodes":                                                   {want: "edge-1"},
 		"sudo bin/ctferry nodes":                                               {want: "edge-1"},
+		"sudo bin/ctferry run -c kafka.yaml":                                   {serves: true},
 		"curl -s http://127.0.0.1:9479/metrics":                                {want: "ctferry_build_info"},
 		"curl -s http://127.0.0.1:9479/healthz":                                {stage: true},
 		"sudo systemctl reload ctferry":                                        {before: "systemctl start ctferry"},
