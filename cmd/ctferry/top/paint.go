@@ -61,12 +61,22 @@ func short(s string, width int) string {
 	return clip(s, width-1) + "…"
 }
 
+// wrapped breaks a plain text into at most so many lines; the last one is cut.
+func wrapped(s string, width, most int) []string {
+	if width < 10 || lipgloss.Width(s) <= width {
+		return []string{s}
+	}
+	lines := strings.Split(lipgloss.Wrap(s, width, ""), "\n")
+	if len(lines) > most {
+		rest := strings.Join(lines[most-1:], " ")
+		lines = append(lines[:most-1], short(rest, width))
+	}
+	return lines
+}
+
 // bar draws how full something is.
 func bar(full float64, width int) string {
 	n := int(full*float64(width) + 0.5)
-	if full > 0 && n == 0 {
-		n = 1
-	}
 	n = max(0, min(n, width))
 	return strings.Repeat("█", n) + strings.Repeat("░", width-n)
 }

@@ -13,7 +13,7 @@ type section struct {
 }
 
 // share says how many rows each section gets, in so many lines; 0 is no bound.
-// Each first gets its least, in their order, then all in turn.
+// Each first gets its least, then all that there is.
 func share(all []section, lines int) []int {
 	got := make([]int, len(all))
 	if lines <= 0 {
@@ -25,36 +25,50 @@ func share(all []section, lines int) []int {
 	for i := range all {
 		lines -= len(all[i].head)
 	}
-	for i := range all {
-		got[i] = max(0, min(all[i].least, len(all[i].rows), lines))
-		lines -= got[i]
-	}
-	for more := true; more && lines > 0; {
-		more = false
-		for i := range all {
-			if lines > 0 && got[i] < len(all[i].rows) {
-				got[i]++
-				lines--
-				more = true
+	// In turn, so that none takes what another needs more.
+	give := func(most func(*section) int) {
+		for more := true; more && lines > 0; {
+			more = false
+			for i := range all {
+				if lines > 0 && got[i] < most(&all[i]) {
+					got[i]++
+					lines--
+					more = true
+				}
 			}
 		}
 	}
+	give(func(k *section) int { return min(k.least, len(k.rows)) })
+	give(func(k *section) int { return len(k.rows) })
 	return got
 }
 
-// shown gives n of a section's rows, and says how many more there are.
-func (s *section) shown(p paint, n int) []string {
+// shown gives n of a section's rows.
+func (s *section) shown(n int) []string {
+	from := s.first(n)
+	return s.rows[from : from+n]
+}
+
+// first is the first row that is shown if n are.
+func (s *section) first(n int) int {
+	if !s.roll {
+		return 0
+	}
+	return max(0, min(s.from, len(s.rows)-n))
+}
+
+// cut says which rows are shown if n are; "" if all.
+func (s *section) cut(n int) string {
 	switch {
 	case n >= len(s.rows):
-		return s.rows
-	case n <= 0:
-		return nil
-	case s.roll:
-		from := max(0, min(s.from, len(s.rows)-n))
-		return s.rows[from : from+n]
+		return ""
+	case !s.roll:
+		return fmt.Sprintf("  %d lines more", len(s.rows)-n)
+	case n == 0:
+		return "  ↑↓"
 	}
-	rest := p.in(faint, fmt.Sprintf("  … %d more", len(s.rows)-n+1))
-	return append(append([]string(nil), s.rows[:n-1]...), rest)
+	from := s.first(n)
+	return fmt.Sprintf("  shown %d-%d, ↑↓ for more", from+1, from+n)
 }
 
 // compose puts sections into so many lines, with an empty one between them where
@@ -70,12 +84,10 @@ func compose(p paint, all []section, lines int) (out []string) {
 		if airy && i > 0 {
 			out = append(out, "")
 		}
+		head := len(out)
 		out = append(out, all[i].head...)
-		if k := &all[i]; k.roll && got[i] > 0 && got[i] < len(k.rows) {
-			from := max(0, min(k.from, len(k.rows)-got[i]))
-			out[len(out)-len(k.head)] += p.in(faint, fmt.Sprintf("  shown %d-%d, ↑↓ for more", from+1, from+got[i]))
-		}
-		out = append(out, all[i].shown(p, got[i])...)
+		out[head] += p.in(faint, all[i].cut(got[i]))
+		out = append(out, all[i].shown(got[i])...)
 	}
 	return out
 }

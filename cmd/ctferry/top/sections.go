@@ -162,30 +162,42 @@ func (s *screen) errors() section {
 	r := s.reading
 	var rows []string
 	for _, e := range r.Errors {
-		when := "        "
+		when := "error"
 		if !e.Time.IsZero() {
 			when = e.Time.In(s.now.Location()).Format(time.TimeOnly)
 		}
-		rows = append(rows, "  "+s.in(faint, when)+"  "+s.in(warn, e.Part)+": "+e.Text)
+		rows = append(rows, s.told(when, warn, e.Part+": "+e.Text)...)
 	}
 	for _, c := range r.Certificates {
 		switch left := c.NotAfter.Sub(r.Time); {
 		case c.Error != "":
-			rows = append(rows, "  "+s.in(warn, "certificate "+c.Key)+": "+c.Error)
+			rows = append(rows, s.told("file", warn, "certificate "+c.Key+": "+c.Error)...)
 		case !c.NotAfter.IsZero() && left <= 0:
-			rows = append(rows, "  "+s.in(bad, "certificate "+c.Key)+": has expired")
+			rows = append(rows, s.told("file", bad, "certificate "+c.Key+": has expired")...)
 		case !c.NotAfter.IsZero() && left < certificateSoon:
-			rows = append(rows, "  "+s.in(warn, "certificate "+c.Key)+": expires in "+span(left))
+			rows = append(rows, s.told("file", warn, "certificate "+c.Key+": expires in "+span(left))...)
 		}
 	}
 	for _, w := range r.Warnings {
-		rows = append(rows, "  "+s.in(faint, "note")+"  "+strings.TrimSpace(w))
+		rows = append(rows, s.told("note", calm, strings.TrimSpace(w))...)
 	}
 	title := s.in(strong, "LAST ERRORS")
 	if len(rows) == 0 {
 		title += "  none"
 	}
 	return section{head: []string{title}, rows: rows, least: 2}
+}
+
+// maxToldLines is how many lines one error may take.
+const maxToldLines = 3
+
+// told is a text beside when it was, or what it is.
+func (s *screen) told(when string, m mood, text string) (rows []string) {
+	for _, line := range wrapped(text, s.width-12, maxToldLines) {
+		rows = append(rows, "  "+s.in(faint, fmt.Sprintf("%-8s", when))+"  "+s.in(m, line))
+		when = ""
+	}
+	return rows
 }
 
 // certificateSoon is how long before its end a certificate is told of.

@@ -99,10 +99,10 @@ func (l *sinkLine) cells(now time.Time) []cell {
 
 func sinkColumns() []column {
 	return []column{
-		{title: "sink", most: 22}, {title: "state"}, {title: "records/s", right: true}, {title: "bytes/s", right: true, spare: 1},
-		{title: "waiting", right: true}, {title: "oldest", right: true, spare: 2}, {title: "dropped", right: true},
-		{title: "dead", right: true, spare: 3}, {title: "retries", right: true, spare: 4}, {title: "delivered", right: true, spare: 7},
-		{title: "last success", right: true, spare: 5}, {title: "type", spare: 6},
+		{title: "sink", most: 22}, {title: "state"}, {title: "records/s", right: true}, {title: "bytes/s", right: true, spare: 2},
+		{title: "waiting", right: true, spare: 1}, {title: "oldest", right: true, spare: 3}, {title: "dropped", right: true},
+		{title: "dead", right: true, spare: 4}, {title: "retries", right: true, spare: 5}, {title: "delivered", right: true, spare: 8},
+		{title: "last success", right: true, spare: 6}, {title: "type", spare: 7},
 	}
 }
 

@@ -84,22 +84,28 @@ func (s *screen) header() []string {
 		}
 		return []string{s.in(strong, "ctferry top"), s.in(bad, "no answer yet, trying again: "+s.fault)}
 	}
-	left := s.in(strong, r.Node) + "  ctferry " + r.Version
-	if r.Kernel != "" {
-		left += "  Linux " + r.Kernel
+	left := s.in(strong, r.Node)
+	if word := s.health(); word != "" {
+		left += "  " + word
 	}
-	left += "  up " + span(seconds(r.Uptime)) + "  " + s.health()
 	if s.paused {
 		left += "  " + s.in(warn, "PAUSED")
+	}
+	left += "  up " + span(seconds(r.Uptime)) + "  ctferry " + r.Version
+	if r.Kernel != "" {
+		left += "  Linux " + r.Kernel
 	}
 	clock := r.Time.In(s.now.Location()).Format(time.TimeOnly)
 	lines := []string{left}
 	if gap := s.width - lipgloss.Width(left) - len(clock); gap >= 2 {
 		lines[0] += strings.Repeat(" ", gap) + s.in(faint, clock)
 	}
-	if s.fault != "" {
-		lines = append(lines, s.in(bad, fmt.Sprintf("no answer since %s (%s), trying again: %s",
-			s.since.Format(time.TimeOnly), span(s.now.Sub(s.since)), s.fault)))
+	if s.fault == "" {
+		return lines
+	}
+	text := fmt.Sprintf("no answer since %s (%s), trying again: %s", s.since.Format(time.TimeOnly), span(s.now.Sub(s.since)), s.fault)
+	for _, line := range wrapped(text, s.width, 2) {
+		lines = append(lines, s.in(bad, line))
 	}
 	return lines
 }
@@ -111,6 +117,8 @@ const maxStandstill = 10
 func (s *screen) health() string {
 	r := s.reading
 	switch {
+	case s.fault != "":
+		return s.in(bad, "NO ANSWER")
 	case r.Remote: // a status record does not tell
 		return ""
 	case r.Standstill > maxStandstill:
