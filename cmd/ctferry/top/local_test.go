@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,7 +37,7 @@ func port(t *testing.T, section string) (file string) {
 		return file
 	}
 	snap := recorded(t).Snapshot
-	server, err := admin.Listen(cfg.Admin, func() *admin.Snapshot { own := snap; own.Time = time.Now(); return &own }, nil)
+	server, err := admin.Listen(cfg.Admin, func() *admin.Snapshot { own := snap; own.Time = time.Now(); return &own }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (r *Remote) Read(ctx context.Context) (*Reading, error) {
 	case errors.Is(err, control.ErrDenied):
 		return nil, &UsageError{err}
 	case err != nil:
-		return nil, fmt.Errorf("%s: node %s: %w", cmp.Or(r.nc.ConnectedUrlRedacted(), r.target.From), r.node, err)
+		return nil, fmt.Errorf("%s: %w", cmp.Or(r.nc.ConnectedUrlRedacted(), r.target.From), err)
 	case snap.Node == "":
 		return nil, fmt.Errorf("node %s answered without a status record", r.node)
 	}
