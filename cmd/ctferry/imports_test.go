@@ -39,6 +39,7 @@ func allowed() map[string][]string {
 		"cmd/ctferry/embedded":  {"configs", "control", "internal/natsconn"},
 		"cmd/ctferry/connect":   {"cmd/ctferry/embedded", "configs", "control", "internal/natsconn", "internal/option"},
 		"cmd/ctferry/frontend":  {"cmd/ctferry/conntrack", "control", "encode", "source/flow"},
+		"cmd/ctferry/top":       {"cmd/ctferry/connect", "configs", "control", "internal/admin", "source/ctnetlink", "source/flow", "internal/option"},
 		"cmd/ctferry/tap":       {"control", "source", "source/flow", "internal/option"},
 	}
 }

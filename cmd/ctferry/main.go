@@ -83,6 +83,7 @@ Then:
   ctferry doctor                     what would keep this host from losing nothing, with the command against it
   ctferry check ctferry.yaml         what is wrong with a configuration, before it runs
   ctferry run -c ctferry.yaml        the service
+  ctferry top                        how the service is, live, here or on a node (--node NAME)
   ctferry nodes                      which nodes answer over NATS, and how they are`
 
 func newRoot() *cobra.Command {
@@ -99,7 +100,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(newRun(), newCheck(), newDoctor(), newNodes(), newDemo(), newDecode(), newSpool(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newDoctor(), newNodes(), newTop(), newDemo(), newDecode(), newSpool(), newVersion())
 	root.AddCommand(&cobra.Command{Use: "conntrack", Short: "The options of conntrack(8), which need no subcommand", Long: frontend.Usage("ctferry")})
 	return root
 }
