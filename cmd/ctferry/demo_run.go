@@ -138,7 +138,7 @@ func demoConfig(server *natsconn.Server, c *console) *configs.Config {
 	// Reading the table makes the kernel take entries out whose time is over;
 	// no sink asks for the rows.
 	src.Dump.Interval = time.Second
-	return &configs.Config{Node: "demo", Source: src, Sinks: []sinks.Config{demoConsole(c), demoNATS(server)}}
+	return &configs.Config{Node: "demo", Source: src, Spool: sinks.NewSpoolConfig(), Sinks: []sinks.Config{demoConsole(c), demoNATS(server)}}
 }
 
 func demoConsole(c *console) sinks.Config {
