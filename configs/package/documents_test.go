@@ -72,6 +72,7 @@ type way struct {
 	serves    bool   // it runs until the next that serves, or the page's end
 	interrupt bool   // it would go on for ever: it is interrupted after 2 s
 	stage     bool   // the stage's own service runs by then, not the page's
+	finds     bool   // exit code 1 is an answer: there is something to mend on this machine
 	before    string // a command that lays the ground for it
 	elsewhere string // it is not run here, and why not
 }
@@ -106,6 +107,8 @@ func ways() map[string]way {
 		"sudo bin/ctferry run -c kafka.yaml":                                   {serves: true},
 		"curl -s http://127.0.0.1:9479/metrics":                                {want: "ctferry_build_info"},
 		"curl -s http://127.0.0.1:9479/healthz":                                {stage: true},
+		"ctferry doctor --netns blue":                                          {before: "ip netns add blue", finds: true},
+		"ctferry doctor --strict":                                              {finds: true, want: "clock|sound"},
 		"sudo systemctl reload ctferry":                                        {before: "systemctl start ctferry"},
 		"bin/ctferry -D -p udp --dport 53 --node edge-1":                       {stage: true, before: stale},
 		"ctferry -D -p udp --orig-dst 192.0.2.10 --dport 53 --fleet --dry-run": {stage: true, before: stale, want: "1 flow entries would have been deleted"},
