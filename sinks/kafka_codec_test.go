@@ -91,7 +91,7 @@ func TestKafkaCodecsAllocateNothing(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		if n > 1 { // a collection may empty the pool once
+		if n > 4 { // a collection empties the pool, and the race detector takes from it at random
 			t.Errorf("%s: %v allocations a batch", name, n)
 		}
 	}

@@ -40,7 +40,7 @@ func TestKafkaFaults(t *testing.T) {
 		{"brokers[0]", "is no broker", func(o *KafkaOptions) { o.Brokers = []string{"a:1,b:2"} }},
 		{"topic", "missing", func(o *KafkaOptions) { o.Topic = "" }},
 		{"topic", "unknown field {host}", func(o *KafkaOptions) { o.Topic = "flows.{host}" }},
-		{"key", `"src" is not known: expected flow, node, none`, func(o *KafkaOptions) { o.Key = "src" }},
+		{"key", `"src" is not known: expected flow, inside, node, none`, func(o *KafkaOptions) { o.Key = "src" }},
 		{"partitioner", "expected murmur2, crc32", func(o *KafkaOptions) { o.Partitioner = "fnv" }},
 		{"acks", "none is not offered", func(o *KafkaOptions) { o.Acks = "none" }},
 		{"acks", "expected all, leader", func(o *KafkaOptions) { o.Acks = "1" }},

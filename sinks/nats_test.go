@@ -242,11 +242,19 @@ func natsStream(tb testing.TB, nc *nats.Conn, change func(*jetstream.StreamConfi
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := js.CreateStream(tb.Context(), cfg)
-	if err != nil {
-		tb.Fatal(err)
+	// A server that has just deleted a stream of the name is still removing its
+	// folder, and says so by JSStreamStoreFailedF (10077) or JSStreamCreateErrF (10049).
+	for deadline := time.Now().Add(natsPatience); ; time.Sleep(20 * time.Millisecond) {
+		s, err := js.CreateStream(tb.Context(), cfg)
+		var refused *jetstream.APIError
+		busy := errors.As(err, &refused) && (refused.ErrorCode == 10049 || refused.ErrorCode == 10077)
+		if err == nil {
+			return s
+		}
+		if !busy || time.Now().After(deadline) {
+			tb.Fatal(err)
+		}
 	}
-	return s
 }
 
 // natsStored reads all messages of a stream.
