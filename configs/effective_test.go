@@ -138,7 +138,7 @@ func sinkChoices() map[string][]any {
 func kindChoices() map[string]map[string][]any {
 	return map[string]map[string][]any{
 		"file": {
-			"mode": {"0600", "0644"}, "fsync": {"interval", "every_batch"}, "fsync_interval": {"2s"}, "direct": {"off"},
+			"mode": {"0600", "0644"}, "fsync": {"interval", "every_batch"}, "fsync_interval": {"2s"}, "direct": {"auto"},
 			"rotate": {map[string]any{"keep": 3, "compress": "zstd"}, map[string]any{"interval": "1h", "max_age": "720h", "max_total": "1TiB"}},
 		},
 		"kafka": {

@@ -108,10 +108,13 @@ func (p *protobufEncoder) hot(dst []byte, v *view) []byte {
 	return dst
 }
 
+// pbSchema is field 16, whole: its tag, its length and Schema.
+const pbSchema = "\x82\x01\x0a" + Schema
+
 // warm writes fields 16 to 26.
 func (p *protobufEncoder) warm(dst []byte, v *view) []byte {
 	e := v.e
-	dst = pbString(dst, 16, Schema)
+	dst = append(dst, pbSchema...)
 	if v.shows(partTimeSource) {
 		dst = pbUintIf(dst, 17, uint64(e.TimeSource))
 	}

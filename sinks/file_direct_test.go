@@ -35,6 +35,16 @@ func longBatch(rng *rand.Rand, seq uint64, n, most int) *Batch {
 	return b
 }
 
+// directly turns direct writes on, beside what else a test changes.
+func directly(change func(*FileOptions)) func(*FileOptions) {
+	return func(o *FileOptions) {
+		o.Direct = DirectAuto
+		if change != nil {
+			change(o)
+		}
+	}
+}
+
 // wroteDirectly tells whether direct writes are in use, where the test's file
 // system takes them.
 func wroteDirectly(t *testing.T, s *fileSink) bool {
@@ -94,7 +104,7 @@ func readAll(t *testing.T, path string) []byte {
 func TestDirectFollowed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := fileFor(t, dir, "f", "json", func(o *FileOptions) { o.Rotate.Size = 0 })
+	s := fileFor(t, dir, "f", "json", directly(func(o *FileOptions) { o.Rotate.Size = 0 }))
 	mustOpen(t, s)
 	const last = 40_000
 	told := make(chan error, 1)
@@ -162,7 +172,7 @@ func TestDirectRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			s := fileFor(t, dir, "f", "json", nil)
+			s := fileFor(t, dir, "f", "json", directly(nil))
 			mustOpen(t, s)
 			c.before(t, s)
 			rng := rand.New(rand.NewPCG(1, 2))
@@ -192,7 +202,7 @@ func TestDirectRefused(t *testing.T) {
 // takes no direct write: what is left is written plainly, once.
 func TestDirectOddEnd(t *testing.T) {
 	dir := t.TempDir()
-	s := fileFor(t, dir, "f", "json", func(o *FileOptions) { o.Rotate.Size = 0 })
+	s := fileFor(t, dir, "f", "json", directly(func(o *FileOptions) { o.Rotate.Size = 0 }))
 	mustOpen(t, s)
 	rng := rand.New(rand.NewPCG(3, 4))
 	must(t, s.Write(context.Background(), longBatch(rng, 1, 2000, 1000)))
@@ -219,7 +229,7 @@ func TestDirectOnRamfs(t *testing.T) {
 		lacking(t, "a file system without direct writes needs the right to mount: "+err.Error())
 	}
 	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
-	s := fileFor(t, dir, "f", "json", nil)
+	s := fileFor(t, dir, "f", "json", directly(nil))
 	mustOpen(t, s)
 	must(t, s.Write(context.Background(), longBatch(rand.New(rand.NewPCG(1, 2)), 1, 2000, 1000)))
 	if !s.direct.refused {
@@ -234,7 +244,7 @@ func TestDirectFullDisk(t *testing.T) {
 	dir := ext4(t, 24<<20)
 	ballast := filepath.Join(dir, "ballast")
 	must(t, os.WriteFile(ballast, make([]byte, 14<<20), 0o600))
-	s := fileFor(t, dir, "f", "json", func(o *FileOptions) { o.Rotate.Size = 0 })
+	s := fileFor(t, dir, "f", "json", directly(func(o *FileOptions) { o.Rotate.Size = 0 }))
 	mustOpen(t, s)
 	b := longBatch(rand.New(rand.NewPCG(5, 6)), 1, 18_000, 1000) // some 9 MB
 	err := s.Write(context.Background(), b)

@@ -100,7 +100,7 @@ func NewFileOptions() Options {
 		Rotate:        FileRotate{Size: 256 * option.MiB, Keep: 24, Compress: CompressNone},
 		Fsync:         FsyncNone,
 		FsyncInterval: time.Second,
-		Direct:        DirectAuto,
+		Direct:        DirectOff,
 	}
 }
 
