@@ -94,19 +94,24 @@ func kernelRelease() string {
 // tableFill asks each namespace how full its table is; one that does not
 // answer is left out.
 func (s *Source) tableFill() []flow.TableFill {
-	s.mu.Lock()
-	spaces := make([]namespace, len(s.sockets))
-	for i, sock := range s.sockets {
-		spaces[i] = sock.ns
-	}
-	s.mu.Unlock()
 	var fills []flow.TableFill
-	for _, ns := range spaces {
+	for _, ns := range s.spaces() {
 		if fill, err := readFill(ns); err == nil {
 			fills = append(fills, fill)
 		}
 	}
 	return fills
+}
+
+// spaces are the namespaces that are read, the service's own first.
+func (s *Source) spaces() []namespace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	spaces := make([]namespace, len(s.sockets))
+	for i, sock := range s.sockets {
+		spaces[i] = sock.ns
+	}
+	return spaces
 }
 
 // fillPatience bounds the wait for the kernel's answer.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ctferry/ctferry/configs"
 	"github.com/ctferry/ctferry/internal/admin"
+	"github.com/ctferry/ctferry/source"
 	"github.com/ctferry/ctferry/source/ctnetlink"
 	"github.com/ctferry/ctferry/source/flow"
 )
@@ -25,6 +26,7 @@ type gauges struct {
 	s *service
 
 	agent   flow.Agent
+	tables  []admin.TableCounter
 	asked   time.Time
 	certs   []admin.Certificate
 	certsAt time.Time
@@ -34,7 +36,7 @@ type gauges struct {
 func (g *gauges) snapshot() *admin.Snapshot {
 	s, now := g.s, time.Now()
 	if now.Sub(g.asked) >= adminAgentAge {
-		g.agent, g.asked = s.source.Agent("request"), now
+		g.agent, g.tables, g.asked = s.source.Agent("request"), tableCounters(s.source.TableCounters()), now
 	}
 	a := &g.agent
 	snap := &admin.Snapshot{
@@ -42,7 +44,7 @@ func (g *gauges) snapshot() *admin.Snapshot {
 		Node: s.id.Node, Run: fmt.Sprintf("%x", s.id.Run), BootID: bootID(s.id.BootID), Kernel: a.Kernel,
 		Started: s.begun, Uptime: now.Sub(s.begun).Seconds(),
 		Ready: !s.stopping.Load(), Standstill: s.source.Standstill().Seconds(),
-		Books: s.books(), Tables: a.Tables, Clock: a.Clock,
+		Books: s.books(), Tables: a.Tables, Counters: g.tables, Clock: a.Clock,
 		Settings:  admin.Settings{Acct: a.Acct, Timestamp: a.Stamps, Events: a.Events},
 		EventCost: ctnetlink.EventCost, Reload: s.reloads.told(), Control: s.control.told(), Warnings: a.Warnings,
 	}
@@ -62,6 +64,14 @@ func (g *gauges) snapshot() *admin.Snapshot {
 	}
 	slices.SortStableFunc(snap.Errors, func(a, b admin.Failure) int { return b.Time.Compare(a.Time) })
 	return snap
+}
+
+func tableCounters(all []source.TableCounter) []admin.TableCounter {
+	told := make([]admin.TableCounter, len(all))
+	for i, c := range all {
+		told[i] = admin.TableCounter{NetNS: c.NetNS, Stat: c.Stat.String(), Count: c.Count}
+	}
+	return told
 }
 
 // sinkState is what is told of a sink beside its books.

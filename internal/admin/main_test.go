@@ -35,6 +35,7 @@ func sample() *Snapshot {
 			Events: []flow.EventCount{{Table: "conntrack", Event: "new", Proto: "tcp", Count: 10}, {Table: "conntrack", Event: "destroy", Proto: "udp", Count: 5}},
 		},
 		Tables:   []flow.TableFill{{NetNS: "", Entries: 5, Max: 10}},
+		Counters: []TableCounter{{Stat: "drop", Count: 1}},
 		Settings: Settings{Acct: &one, Timestamp: &one, Events: &one}, Clock: flow.Clock{Synced: &yes, Steps: 1},
 		Sinks:        []Sink{{Name: "siem", Type: "kafka", Encoding: "json", Memory: 1 << 20, LastSuccess: at, LastError: at, Writes: 4, WriteTime: 0.5, Oldest: at, Lag: &Lag{3, 300}}},
 		Spool:        &Spool{Dir: "/s", Bytes: 1, Max: 2, Free: 3, MinFree: 4, Records: 5},

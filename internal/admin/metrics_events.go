@@ -108,6 +108,12 @@ func tableMetrics() []metric {
 			read: fill(func(t *flow.TableFill) uint32 { return t.Entries })},
 		{name: "conntrack_entries_limit", kind: gauge, labels: []string{"netns"}, help: "What the table may hold (nf_conntrack_max).",
 			read: fill(func(t *flow.TableFill) uint32 { return t.Max })},
+		{name: "conntrack_stat_total", kind: counter, labels: []string{"netns", "stat"}, help: "What the kernel counts of the table, over all CPUs, since the namespace was made: drop, early_drop, insert_failed and what else it tells (conntrack -S).",
+			read: func(s *Snapshot, put emit) {
+				for _, c := range s.Counters {
+					put(float64(c.Count), c.NetNS, c.Stat)
+				}
+			}},
 		{name: "conntrack_setting", kind: gauge, labels: []string{"name"}, help: "The settings acct, timestamp and events (net.netfilter.nf_conntrack_…).",
 			read: func(s *Snapshot, put emit) {
 				for name, v := range map[string]*int64{"acct": s.Settings.Acct, "timestamp": s.Settings.Timestamp, "events": s.Settings.Events} {

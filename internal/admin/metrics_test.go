@@ -57,7 +57,7 @@ func TestMetricsDocument(t *testing.T) {
 // TestMetricsTable holds names to the conventions, and labels to what is few.
 func TestMetricsTable(t *testing.T) {
 	seen := map[string]bool{}
-	few := []string{"netns", "sink", "table", "event", "proto", "reason", "result", "class", "key", "name", "node", "run", "verb", "code", "version", "revision", "goversion"}
+	few := []string{"netns", "sink", "table", "event", "proto", "reason", "result", "class", "key", "name", "stat", "node", "run", "verb", "code", "version", "revision", "goversion"}
 	for _, m := range metrics() {
 		switch {
 		case seen[m.name] || !regexp.MustCompile(`^[a-z][a-z_]*[a-z]$`).MatchString(m.name):

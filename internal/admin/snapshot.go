@@ -31,6 +31,7 @@ type Snapshot struct {
 
 	Books     flow.Books       `json:"books"`
 	Tables    []flow.TableFill `json:"tables"`
+	Counters  []TableCounter   `json:"counters"` // the kernel's own, of each table
 	Settings  Settings         `json:"settings"`
 	Clock     flow.Clock       `json:"clock"`
 	EventCost uint64           `json:"event_cost_bytes"` // what an event takes of a receive buffer, at most
@@ -45,6 +46,14 @@ type Snapshot struct {
 	Certificates []Certificate `json:"certificates"`
 	Errors       []Failure     `json:"errors"` // the latest of each part, the newest first
 	Warnings     []string      `json:"warnings"`
+}
+
+// TableCounter is a figure that the kernel keeps of a namespace's conntrack
+// table, over all CPUs, since the namespace was made.
+type TableCounter struct {
+	NetNS string `json:"netns"`
+	Stat  string `json:"stat"` // conntrack(8)'s word for it: drop, early_drop, insert_failed …
+	Count uint64 `json:"count"`
 }
 
 // Settings are the kernel's that decide what records hold (net.netfilter.nf_conntrack_…).
