@@ -75,7 +75,7 @@ func TestUserIsTheSame(t *testing.T) {
 	}
 }
 
-// What an example says of itself: where it goes, and nothing that is on by accident.
+// What an example says of itself: what it is for, and where it goes.
 func TestExamples(t *testing.T) {
 	files, err := os.ReadDir("examples")
 	if err != nil || len(files) < 8 {
@@ -85,9 +85,6 @@ func TestExamples(t *testing.T) {
 		all := text(t, "examples/"+f.Name())
 		if !strings.HasPrefix(all, "# ") {
 			t.Errorf("%s: it does not say what it is for", f.Name())
-		}
-		if on := directives(all); f.Name() == "ebpf.conf" && len(on) > 0 {
-			t.Errorf("%s: %q is on", f.Name(), on)
 		}
 	}
 }
