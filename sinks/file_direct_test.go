@@ -50,7 +50,7 @@ func directly(change func(*FileOptions)) func(*FileOptions) {
 func wroteDirectly(t *testing.T, s *fileSink) bool {
 	t.Helper()
 	if s.direct.refused {
-		t.Skip("the file system of the temporary directory takes no direct writes")
+		lacking(t, "the file system of the temporary directory takes no direct writes")
 	}
 	return s.direct.file != nil
 }
