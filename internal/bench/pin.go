@@ -45,11 +45,14 @@ func hasten(nice int) error {
 	if err := eachThread(func(tid int) error { return unix.Setpriority(unix.PRIO_PROCESS, tid, nice) }); err != nil {
 		return err
 	}
-	err := os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(nice)), 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a kernel without: the nice value alone counts
+	group, err := os.ReadFile("/proc/self/autogroup")
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(group) == 0 {
+		return nil // a kernel without, or no session's group but the root's, which has no nice value: ours alone counts
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(nice)), 0)
 }
 
 // eachThread does something to every thread of this process; one that has ended is no fault.
