@@ -20,8 +20,8 @@ type backlog struct {
 	o       *Outlet
 	store   *Store
 	cursors [feeds]*spool.Cursor // nil until the outlet runs; the first also if there is no such place
-	ring    *ring                // in which what is older than the disk's may stand; nil without
-	polled  *spool.Frame         // that waits for the ring
+	memory  *memory              // in which what is older than the disk's may stand; nil without
+	polled  *spool.Frame         // that waits for what is in memory
 	from    feed                 // where the frame read last is from
 	decoder encode.Decoder
 	encoder encode.Encoder
@@ -107,7 +107,7 @@ func (b *backlog) empty() bool { return b.given == len(b.recs) }
 
 // fill reads frames until there is enough for a batch, or no more: then it
 // reports that the disk is dry. What has been given in part must first be given
-// whole, and what stands in the ring is older.
+// whole, and what stands in memory is older.
 func (b *backlog) fill() (dry bool) {
 	b.notice()
 	for n := 0; b.given == 0 && len(b.frames) < maxFrames && !b.o.enough(mark{recs: uint64(len(b.recs)), bytes: b.bytes}); n++ {
@@ -123,9 +123,9 @@ func (b *backlog) fill() (dry bool) {
 		if f == nil {
 			return true
 		}
-		if b.ring != nil {
-			if older, _ := b.ring.waiting(); older > 0 {
-				b.polled = f // the ring only empties while there are such frames
+		if b.memory != nil {
+			if older, _ := b.memory.waiting(); older > 0 {
+				b.polled = f // memory only empties while there are such frames
 				return false
 			}
 		}
@@ -282,7 +282,7 @@ func (b *backlog) after() uint64 {
 	return b.seq + 2
 }
 
-func (b *backlog) take(count int, size uint64) []Record {
+func (b *backlog) take(count int, size uint64) ([]Record, []frames) {
 	to, sum := b.given, uint64(0)
 	for to < len(b.recs) && to-b.given < count {
 		n := uint64(len(b.recs[to].whole()))
@@ -300,7 +300,7 @@ func (b *backlog) take(count int, size uint64) []Record {
 	}
 	b.taken = to
 	b.bytes -= sum
-	return b.recs[b.given:to]
+	return b.recs[b.given:to], nil
 }
 
 func (b *backlog) release() {

@@ -49,8 +49,8 @@ func newCourier(o *Outlet, stop <-chan struct{}, work context.Context) *courier 
 // run carries until it is told to stop and has delivered all, or the work ends.
 func (c *courier) run() error {
 	for c.open() {
-		recs := c.next()
-		if len(recs) == 0 || !c.deliver(recs) {
+		recs, frames := c.next()
+		if len(recs) == 0 || !c.deliver(recs, frames) {
 			break
 		}
 		c.o.queue.release()
@@ -90,7 +90,7 @@ func (c *courier) idle() bool {
 }
 
 // next waits for a batch. It gives none when it is time to end.
-func (c *courier) next() []Record {
+func (c *courier) next() ([]Record, []frames) {
 	flush, first := c.o.cfg.Flush, time.Time{}
 	for !c.over() {
 		n, size := c.o.queue.waiting()
@@ -103,7 +103,7 @@ func (c *courier) next() []Record {
 		switch {
 		case n == 0 && c.o.putGap():
 		case n == 0 && c.stopping:
-			return nil
+			return nil, nil
 		case n == 0:
 			c.sleep(-1, c.o.wake)
 		case c.stopping, lingered >= flush.Linger, c.o.enough(mark{recs: uint64(n), bytes: size}):
@@ -112,7 +112,7 @@ func (c *courier) next() []Record {
 			c.sleep(flush.Linger-lingered, c.o.wake)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // over reports whether the work has ended.

@@ -11,7 +11,7 @@ import (
 //
 // recs are the queue's own slots, which are the courier's until release, so
 // what is left over is moved together in place.
-func (c *courier) deliver(recs []Record) bool {
+func (c *courier) deliver(recs []Record, frames []frames) bool {
 	defer func() { c.left = recs }()
 	limit := len(recs) // how many at once; a sink that says Split halves it for the rest of the batch
 	for len(recs) > 0 {
@@ -19,7 +19,8 @@ func (c *courier) deliver(recs []Record) bool {
 			return false
 		}
 		n := min(limit, len(recs))
-		err := c.write(recs[:n])
+		err := c.write(recs[:n], frames)
+		frames = nil // of what is left over they may be others
 		class, e := judge(err)
 		buried := 0
 		if class == Poison {
@@ -50,10 +51,10 @@ func (c *courier) deliver(recs []Record) bool {
 }
 
 // write gives a batch to the sink. The marks of what is done are clear before.
-func (c *courier) write(recs []Record) error {
+func (c *courier) write(recs []Record, frames []frames) error {
 	done := c.done[:len(recs)]
 	clear(done)
-	c.batch = Batch{Records: recs, done: done}
+	c.batch = Batch{Records: recs, frames: frames, done: done}
 	begun := time.Now()
 	err := c.o.sink.Write(c.work, &c.batch)
 	c.o.ledger.wrote(time.Since(begun))

@@ -19,16 +19,10 @@ func (s *fileSink) Write(_ context.Context, b *Batch) error {
 		return fileError(err)
 	}
 	p := filePass{s: s, b: b}
-	if s.stage.mem == nil {
-		s.stage = newStage(fileBuffer)
+	if b.frames != nil && s.opt.Direct != DirectAuto {
+		return fileError(p.lend())
 	}
-	s.stage.begin(s.size)
-	for i := range b.Records {
-		if err := p.add(i); err != nil {
-			return fileError(err)
-		}
-	}
-	return fileError(p.end())
+	return fileError(p.gather())
 }
 
 // filePass is the way of one batch into the file.
@@ -37,6 +31,75 @@ type filePass struct {
 	b       *Batch
 	written int // records before this one are in the file
 	acked   int // and before this one are acknowledged
+}
+
+// lend writes records as they stand in the queue.
+func (p *filePass) lend() error {
+	for _, f := range p.b.frames {
+		for f.records > 0 {
+			part, err := p.room(f)
+			if err != nil {
+				return err
+			}
+			n, err := p.s.file.Write(part.bytes)
+			if err != nil {
+				return errors.Join(err, p.takeBack(n))
+			}
+			p.wrote(n, p.written+part.records)
+			f.records -= part.records
+			f.bytes = f.bytes[n:]
+		}
+	}
+	return p.sync()
+}
+
+// room gives the part of frames that the file has room for, and rotates where it is full.
+func (p *filePass) room(f frames) (frames, error) {
+	s, limit := p.s, int64(p.s.opt.Rotate.Size)
+	if limit == 0 || s.size+int64(len(f.bytes)) <= limit {
+		return f, nil
+	}
+	part := frames{}
+	for size := int64(0); part.records < f.records; part.records++ {
+		size += framedLen(s.env.Format.Framing, p.b.Records[p.written+part.records].Value)
+		if s.size+size > limit && (s.size > 0 || part.records > 0) {
+			break
+		}
+		part.bytes = f.bytes[:size]
+	}
+	if part.records > 0 {
+		return part, nil
+	}
+	if err := p.turn(); err != nil {
+		return part, err
+	}
+	return p.room(f)
+}
+
+// turn begins a new file.
+func (p *filePass) turn() error {
+	if err := p.sync(); err != nil {
+		return err
+	}
+	return p.s.rotate(time.Now())
+}
+
+// gather writes records that stand anywhere, some at once.
+func (p *filePass) gather() error {
+	s := p.s
+	if s.stage.mem == nil {
+		s.stage = newStage(fileBuffer)
+	}
+	s.stage.begin(s.size)
+	for i := range p.b.Records {
+		if err := p.add(i); err != nil {
+			return err
+		}
+	}
+	if err := p.flush(len(p.b.Records)); err != nil {
+		return err
+	}
+	return p.sync()
 }
 
 // add frames a record, and writes and rotates when it is time.
@@ -74,22 +137,11 @@ func (p *filePass) rotate(i int) error {
 	if err := p.flush(i); err != nil {
 		return err
 	}
-	if err := p.sync(); err != nil {
-		return err
-	}
-	if err := p.s.rotate(time.Now()); err != nil {
+	if err := p.turn(); err != nil {
 		return err
 	}
 	p.s.stage.begin(p.s.size)
 	return nil
-}
-
-// end writes what is left.
-func (p *filePass) end() error {
-	if err := p.flush(len(p.b.Records)); err != nil {
-		return err
-	}
-	return p.sync()
 }
 
 // flush writes what is staged: the records from p.written to to.
@@ -103,14 +155,19 @@ func (p *filePass) flush(to int) error {
 		s.stage.begin(0)
 		return errors.Join(err, p.takeBack(n))
 	}
-	s.size += int64(n)
+	p.wrote(n, to)
 	s.stage.begin(s.size)
+	return nil
+}
+
+// wrote notes n bytes more, and that the records up to to are in the file.
+func (p *filePass) wrote(n, to int) {
+	p.s.size += int64(n)
 	p.written = to
-	s.soil()
-	if s.opt.Fsync != FsyncBatch {
+	p.s.soil()
+	if p.s.opt.Fsync != FsyncBatch {
 		p.ack()
 	}
-	return nil
 }
 
 // takeBack removes what a write that failed after n bytes left: half a record

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"os"
 
 	"github.com/ctferry/ctferry/encode"
@@ -103,5 +104,5 @@ func wholeFrames(r io.Reader, size int64) (int64, error) {
 }
 
 func uvarintLen(n uint64) int {
-	return len(binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64), n))
+	return (bits.Len64(n|1) + 6) / 7
 }

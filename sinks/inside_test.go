@@ -113,9 +113,8 @@ func TestInsideWithinMemory(t *testing.T) {
 		o.Offer(rec)
 	}
 	held := o.Books().Held
-	room := uint64(len(o.ring.data))
-	if used := uint64(cap(o.ring.data)) + uint64(cap(o.ring.recs))*recordSize; used > uint64(o.cfg.Memory) || held*104 > room {
-		t.Errorf("%d bytes used, %d records in %d bytes", used, held, room)
+	if used := boundBy(o.memory); used > uint64(o.cfg.Memory) || held*104 > used {
+		t.Errorf("%d bytes used, for %d records", used, held)
 	}
 	must(t, start(o)())
 	keyed := 0

@@ -33,7 +33,7 @@ type Outlet struct {
 	// The producer's side. The courier takes the lock too, for a moment, to
 	// place a gap record that no later record brings along.
 	producing sync.Mutex
-	ring      *ring
+	memory    *memory
 	loss      loss
 }
 
@@ -43,9 +43,8 @@ func NewOutlet(cfg Config, node string, run [16]byte, log *slog.Logger) (*Outlet
 	if err != nil {
 		return nil, err
 	}
-	// The courier's marks of what is done, a byte a record, count as memory too.
-	o.ring = newRing(uint64(cfg.Memory) - uint64(cfg.Flush.Count))
-	o.queue = o.ring
+	o.memory = o.newMemory()
+	o.queue = o.memory
 	return o, nil
 }
 
@@ -82,6 +81,17 @@ func NewStoredOutlet(cfg Config, node string, run [16]byte, s *Store, before *Ou
 	}
 	return o, nil
 }
+
+// newMemory makes the outlet's queue in memory. The courier's list of what it took and
+// its marks of what is done count as memory too.
+func (o *Outlet) newMemory() *memory {
+	bytes := uint64(o.cfg.Memory)
+	lists := uint64(o.cfg.Flush.Count) * (recordSize + 1)
+	return newMemory(bytes-min(lists, bytes/4), o.segmentSize(), o.format.Framing, o.inside)
+}
+
+// segmentSize is how long segments may be that the outlet holds.
+func (o *Outlet) segmentSize() int { return segmentSize(uint64(o.cfg.Memory)) }
 
 func newOutlet(cfg Config, node string, run [16]byte, log *slog.Logger) (*Outlet, error) {
 	projection, err := cfg.Projection()
@@ -147,13 +157,35 @@ func (o *Outlet) Offer(rec *Record) (fill float64) {
 func (o *Outlet) offer(recs []Record) (fill float64) {
 	o.producing.Lock()
 	defer o.producing.Unlock()
-	w := o.ring.begin()
+	o.memory.begin()
+	o.put(recs)
+	return o.commit()
+}
+
+// share is offer for records that others are offered too: they are not copied if
+// there is room for all.
+func (o *Outlet) share(pieces []piece) (fill float64) {
+	o.producing.Lock()
+	defer o.producing.Unlock()
+	o.memory.begin()
+	if o.loss.count == 0 && o.memory.share(pieces) {
+		o.ledger.offer(uint64(lenOf(pieces)), 0)
+		return o.commit()
+	}
+	for i := range pieces {
+		o.put(pieces[i].records())
+	}
+	return o.commit()
+}
+
+// put copies what has room, and counts the rest as dropped.
+func (o *Outlet) put(recs []Record) {
 	offered, lost := uint64(len(recs)), uint64(0)
 	for i := range recs {
 		rec := &recs[i]
 		switch {
-		case o.loss.count == 0 && w.put(rec):
-		case o.loss.count > 0 && o.putBehindGap(&w, rec):
+		case o.loss.count == 0 && o.memory.put(rec):
+		case o.loss.count > 0 && o.putBehindGap(rec):
 			offered++
 		default:
 			o.loss.add(rec, dropMemory)
@@ -162,24 +194,29 @@ func (o *Outlet) offer(recs []Record) (fill float64) {
 	}
 	// The books come first: what the courier can see must be in them.
 	o.ledger.offer(offered, lost)
-	before, after := o.ring.commit(w)
+}
+
+// commit shows the courier what was put, and tells how full the queue is.
+func (o *Outlet) commit() (fill float64) {
+	before, after := o.memory.commit()
 	if before.recs == 0 || !o.enough(before) && o.enough(after) {
 		o.rouse()
 	}
-	return w.fill()
+	return o.memory.fill()
 }
 
 // putBehindGap puts the gap record and then rec, or neither: a gap that
 // nothing follows would only be followed by the next gap.
-func (o *Outlet) putBehindGap(w *writer, rec *Record) bool {
-	if !w.fits(o.loss.size + uint64(len(rec.whole()))) {
+func (o *Outlet) putBehindGap(rec *Record) bool {
+	m := o.memory
+	if !m.fits(int(o.loss.size) + m.own.framed(rec)) {
 		return false // what the last gap took is a good guess; no need to encode this one
 	}
-	try := *w
-	if !try.put(o.loss.record()) || !try.put(rec) {
+	try := m.try()
+	if !m.put(o.loss.record()) || !m.put(rec) {
+		m.undo(try)
 		return false
 	}
-	*w = try
 	o.loss.clear()
 	return true
 }
@@ -192,13 +229,13 @@ func (o *Outlet) putGap() bool {
 	}
 	o.producing.Lock()
 	defer o.producing.Unlock()
-	w := o.ring.begin()
-	if o.loss.count == 0 || !w.put(o.loss.record()) {
+	o.memory.begin()
+	if o.loss.count == 0 || !o.memory.put(o.loss.record()) {
 		return false
 	}
 	o.loss.clear()
 	o.ledger.offer(1, 0)
-	o.ring.commit(w)
+	o.memory.commit()
 	return true
 }
 

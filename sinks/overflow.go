@@ -4,20 +4,20 @@ import "sync"
 
 // overflow is the queue of an outlet whose records go to disk only while its
 // memory is full. What waits stands in three parts, each younger than the one
-// before: what was read from the disk already, the ring, and what is on disk
-// still. While it spills, nothing is put into the ring; it ends that when only
-// the first part is left: no record is in the ring or on disk, nor on its way there.
+// before: what was read from the disk already, the memory, and what is on disk
+// still. While it spills, nothing is put into memory; it ends that when only
+// the first part is left: no record is in memory or on disk, nor on its way there.
 //
 // The producer alone begins to spill and the courier alone ends it, so neither
 // is surprised by the other in the midst of a batch.
 type overflow struct {
-	o     *Outlet
-	ring  *ring
-	b     *backlog
-	valve *valve
+	o      *Outlet
+	memory *memory
+	b      *backlog
+	valve  *valve
 
-	spilling bool // guarded by valve.mu
-	fromRing bool // the courier's: what take gave last
+	spilling   bool // guarded by valve.mu
+	fromMemory bool // the courier's: what take gave last
 }
 
 // valve counts what is on its way to the disk. An outlet shares it with the one
@@ -30,8 +30,8 @@ type valve struct {
 
 func newOverflow(o *Outlet) *overflow {
 	q := &overflow{o: o, b: o.backlog, valve: &valve{}}
-	o.ring = newRing(uint64(o.cfg.Memory) - uint64(o.cfg.Flush.Count))
-	q.ring, q.b.ring = o.ring, o.ring
+	o.memory = o.newMemory()
+	q.memory, q.b.memory = o.memory, o.memory
 	return q
 }
 
@@ -80,40 +80,49 @@ func (q *overflow) landed() {
 	}
 }
 
-// offer copies all records into the ring, or none and begins to spill.
-func (q *overflow) offer(recs []Record) (fill float64, taken bool) {
+// offer puts all records into memory, or none and begins to spill. They are given
+// as pieces too where these may be shared.
+func (q *overflow) offer(recs []Record, pieces []piece) (fill float64, taken bool) {
 	o := q.o
 	o.producing.Lock()
 	defer o.producing.Unlock()
-	w := q.ring.begin()
-	for i := range recs {
-		if !w.put(&recs[i]) {
-			q.spill()
-			return 0, false
-		}
+	q.memory.begin()
+	if !q.put(recs, pieces) {
+		q.spill()
+		return 0, false
 	}
 	if o.front.count > 0 {
 		o.loss.join(&o.front) // the courier tells it, before these records
 	}
-	o.ledger.offer(uint64(len(recs)), 0)
-	before, after := q.ring.commit(w)
-	if before.recs == 0 || !o.enough(before) && o.enough(after) {
-		o.rouse()
+	o.ledger.offer(uint64(len(recs)+lenOf(pieces)), 0)
+	return o.commit(), true
+}
+
+func (q *overflow) put(recs []Record, pieces []piece) bool {
+	if len(pieces) > 0 {
+		return q.memory.share(pieces)
 	}
-	return w.fill(), true
+	try := q.memory.try()
+	for i := range recs {
+		if !q.memory.put(&recs[i]) {
+			q.memory.undo(try)
+			return false
+		}
+	}
+	return true
 }
 
 func (q *overflow) waiting() (records int, size uint64) {
 	dry := q.b.fill()
-	n, inRing := q.ring.waiting()
+	n, inMemory := q.memory.waiting()
 	if dry && n == 0 {
-		q.ebb() // which may be the time for the producer to begin with the ring again
-		n, inRing = q.ring.waiting()
+		q.ebb() // which may be the time for the producer to begin with memory again
+		n, inMemory = q.memory.waiting()
 	}
 	if n > 0 && q.b.empty() && !q.spills() {
-		q.b.putGap() // what was lost is older than what is in the ring
+		q.b.putGap() // what was lost is older than what is in memory
 	}
-	return n + len(q.b.recs) - q.b.given, inRing + q.b.bytes
+	return n + len(q.b.recs) - q.b.given, inMemory + q.b.bytes
 }
 
 func (q *overflow) spills() bool {
@@ -144,20 +153,20 @@ func (q *overflow) ebb() {
 	}
 }
 
-func (q *overflow) take(count int, size uint64) []Record {
-	if q.fromRing = q.b.empty(); !q.fromRing {
+func (q *overflow) take(count int, size uint64) ([]Record, []frames) {
+	if q.fromMemory = q.b.empty(); !q.fromMemory {
 		return q.b.take(count, size)
 	}
-	recs := q.ring.take(count, size)
+	recs, frames := q.memory.take(count, size)
 	if n := len(recs); n > 0 {
 		q.b.passed(&recs[n-1])
 	}
-	return recs
+	return recs, frames
 }
 
 func (q *overflow) release() {
-	if q.fromRing {
-		q.ring.release()
+	if q.fromMemory {
+		q.memory.release()
 		return
 	}
 	q.b.release()
@@ -167,15 +176,15 @@ func (q *overflow) leave(uint64) uint64 { return 0 }
 
 // bequeath leaves everything to whoever takes over.
 func (q *overflow) bequeath(left []Record) {
-	if q.fromRing {
+	if q.fromMemory {
 		q.b.bequeath(nil, left)
 		return
 	}
 	q.b.bequeath(left, nil)
 }
 
-// strand writes off what is in the ring, with a sink that is stuck for good.
+// strand writes off what is in memory, with a sink that is stuck for good.
 func (q *overflow) strand() {
-	n, _ := q.ring.waiting()
+	n, _ := q.memory.waiting()
 	q.o.ledger.strand(uint64(n))
 }

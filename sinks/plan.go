@@ -22,24 +22,25 @@ type selection struct {
 
 // rendering is one way to write a record and the batch's records written so.
 type rendering struct {
-	format     string
+	format     encode.Format
 	projection encode.Projection
 	inside     bool // each record's inside address stands behind it
 	encoder    encode.Encoder
-	want       []bool // the events that some route chose
-	slab       []byte
-	ends       []ends // of each event's record in slab
+	want       []bool    // the events that some route chose
+	made       []*Record // of each of these
+	count      int       // how many they are
+	pieces     []piece   // all of them
+	to         segmentWriter
 }
-
-// ends is where a record ends, and where what stands behind it does.
-type ends struct{ value, inside int }
 
 // route leads to one outlet.
 type route struct {
 	outlet    *Outlet
-	filter    int // in plan.filters, -1 for none
-	rendering int // in plan.renderings
+	filter    int  // in plan.filters, -1 for none
+	rendering int  // in plan.renderings
+	whole     bool // wants whatever any outlet wants of it
 	chosen    []int
+	statuses  int // of the chosen: each sink's is its own
 	recs      []Record
 	disk      bool   // the batch under way goes to the spool
 	stored    uint64 // events of the parcel under way that the outlet wants
@@ -55,7 +56,34 @@ func newPlan(outlets []*Outlet) plan {
 			rendering: p.renderingOf(o),
 		})
 	}
+	for i := range p.routes {
+		p.routes[i].whole = p.allOf(&p.routes[i])
+	}
+	for i := range p.renderings {
+		r := &p.renderings[i]
+		r.to = newSegmentWriter(p.segmentSize(i), r.format.Framing, r.inside)
+	}
 	return p
+}
+
+// allOf reports whether the route wants all that is rendered for it, whatever comes: then
+// it may hold segments together with others. If it wanted a part it would bind much for little.
+func (p *plan) allOf(r *route) bool {
+	return !slices.ContainsFunc(p.routes, func(o route) bool {
+		return o.rendering == r.rendering && (r.filter >= 0 && o.filter != r.filter || o.outlet.types&^r.outlet.types != 0)
+	})
+}
+
+// segmentSize is how long the segments of a rendering may be: no outlet must be bound
+// up by what it holds a small part of.
+func (p *plan) segmentSize(rendering int) int {
+	size := maxSegment
+	for i := range p.routes {
+		if r := &p.routes[i]; r.rendering == rendering {
+			size = min(size, r.outlet.segmentSize())
+		}
+	}
+	return size
 }
 
 // part notes which outlets' events go to the disk.
@@ -84,6 +112,9 @@ func (p *plan) hand(events []flow.Event) (fill float64) {
 			fill = max(fill, r.offer(p, events))
 		}
 	}
+	for i := range p.renderings {
+		p.renderings[i].to.settle()
+	}
 	return fill
 }
 
@@ -102,12 +133,12 @@ func (p *plan) filterOf(m Matcher) int {
 
 func (p *plan) renderingOf(o *Outlet) int {
 	for i := range p.renderings {
-		if r := &p.renderings[i]; r.format == o.format.Name && r.projection == o.projection && r.inside == o.inside {
+		if r := &p.renderings[i]; r.format.Name == o.format.Name && r.projection == o.projection && r.inside == o.inside {
 			return i
 		}
 	}
 	p.renderings = append(p.renderings, rendering{
-		format:     o.format.Name,
+		format:     o.format,
 		projection: o.projection,
 		inside:     o.inside,
 		encoder:    o.format.NewEncoder(o.projection),
@@ -124,35 +155,24 @@ func (s *selection) match(events []flow.Event) {
 
 func (r *rendering) reset(events int) {
 	if cap(r.want) < events {
-		r.want, r.ends = make([]bool, events), make([]ends, events)
+		r.want, r.made = make([]bool, events), make([]*Record, events)
 	}
-	r.want, r.ends = r.want[:events], r.ends[:events]
+	r.want, r.made = r.want[:events], r.made[:events]
 	clear(r.want)
-	r.slab = r.slab[:0]
+	r.count, r.pieces = 0, r.pieces[:0]
 }
 
 // render writes what was chosen, one record behind the other.
 func (r *rendering) render(events []flow.Event) {
 	for i, want := range r.want {
-		if want {
-			r.slab = r.encoder.Append(r.slab, &events[i])
+		if !want {
+			continue
 		}
-		r.ends[i].value = len(r.slab)
-		if want && r.inside {
-			r.slab = appendInside(r.slab, &events[i])
-		}
-		r.ends[i].inside = len(r.slab)
+		p := r.to.encode(r.encoder, &events[i])
+		r.made[i] = &p.seg.recs[p.rec]
+		r.pieces = joined(r.pieces, p)
+		r.count++
 	}
-}
-
-// record gives event i as it was rendered; up to its capacity stands what
-// belongs behind it.
-func (r *rendering) record(i int) []byte {
-	from := 0
-	if i > 0 {
-		from = r.ends[i-1].inside
-	}
-	return r.slab[from:r.ends[i].value:r.ends[i].inside]
 }
 
 // appendInside appends the bytes of an event's inside address, if it has one.
@@ -169,16 +189,18 @@ func appendInside(dst []byte, e *flow.Event) []byte {
 
 // choose notes which events the outlet wants, and has them rendered.
 func (r *route) choose(p *plan, events []flow.Event) {
-	r.chosen = r.chosen[:0]
+	r.chosen, r.statuses = r.chosen[:0], 0
 	want := p.renderings[r.rendering].want
 	for i := range events {
 		if !r.wants(p, &events[i], i) {
 			continue
 		}
 		r.chosen = append(r.chosen, i)
-		if events[i].Type != flow.TypeStatus {
-			want[i] = true
+		if events[i].Type == flow.TypeStatus {
+			r.statuses++
+			continue
 		}
+		want[i] = true
 	}
 }
 
@@ -189,17 +211,25 @@ func (r *route) wants(p *plan, e *flow.Event, i int) bool {
 	return p.filters[r.filter].pass[i]
 }
 
-// offer hands the chosen records over, with their order.
+// offer hands the chosen records over, with their order. Where these are all that
+// was written, the outlet need not copy them.
 func (r *route) offer(p *plan, events []flow.Event) (fill float64) {
-	if r.outlet.overflow != nil {
-		return r.offerWhole(p, events)
-	}
 	rendered := &p.renderings[r.rendering]
+	switch whole := r.whole && r.statuses == 0 && len(r.chosen) == rendered.count; {
+	case len(r.chosen) == 0:
+		return 0
+	case r.outlet.overflow != nil && whole:
+		return r.offerWhole(nil, rendered.pieces)
+	case r.outlet.overflow != nil:
+		return r.offerWhole(r.records(rendered, events), nil)
+	case whole:
+		return r.outlet.share(rendered.pieces)
+	}
 	r.recs = r.recs[:0]
 	for _, i := range r.chosen {
 		e := &events[i]
 		if e.Type != flow.TypeStatus {
-			r.recs = append(r.recs, recordOf(e, rendered.record(i)))
+			r.recs = append(r.recs, *rendered.made[i])
 			continue
 		}
 		// The books in a status record count everything that stands before it.
@@ -209,23 +239,23 @@ func (r *route) offer(p *plan, events []flow.Event) (fill float64) {
 	return max(fill, r.flush())
 }
 
-// offerWhole is offer for an outlet that takes all of the batch into memory or
-// nothing: then the batch is for the disk.
-func (r *route) offerWhole(p *plan, events []flow.Event) (fill float64) {
-	if len(r.chosen) == 0 {
-		return 0
-	}
-	rendered := &p.renderings[r.rendering]
+// records are those that were chosen.
+func (r *route) records(rendered *rendering, events []flow.Event) []Record {
 	r.recs = r.recs[:0]
 	for n, i := range r.chosen {
-		e := &events[i]
-		value := rendered.record(i)
-		if e.Type == flow.TypeStatus {
-			value = r.status(rendered.encoder, e, uint64(n))
+		if e := &events[i]; e.Type == flow.TypeStatus {
+			r.recs = append(r.recs, recordOf(e, r.status(rendered.encoder, e, uint64(n))))
+		} else {
+			r.recs = append(r.recs, *rendered.made[i])
 		}
-		r.recs = append(r.recs, recordOf(e, value))
 	}
-	fill, taken := r.outlet.overflow.offer(r.recs)
+	return r.recs
+}
+
+// offerWhole is offer for an outlet that takes all of the batch into memory or
+// nothing: then the batch is for the disk.
+func (r *route) offerWhole(recs []Record, pieces []piece) (fill float64) {
+	fill, taken := r.outlet.overflow.offer(recs, pieces)
 	r.disk = !taken
 	return fill
 }

@@ -35,17 +35,17 @@ func feedsOf(sink string) [feeds]string {
 
 // bequeath leaves everything to whoever takes over. What was read from the disk
 // waits there still, and is read again; but not if the sink has had a part of a
-// frame, or if there is something in the ring, which is younger than that and
+// frame, or if there is something in memory, which is younger than that and
 // older than what is on disk. Then all that is in memory goes to the remainder.
 // What take gave and has no fate yet is left, if it was read from the disk, or
-// fresh, if it is the ring's.
+// fresh, if it is memory's.
 func (b *backlog) bequeath(left, fresh []Record) {
-	inRing := 0
-	if b.ring != nil {
-		b.ring.release()
-		inRing, _ = b.ring.waiting()
+	inMemory := 0
+	if b.memory != nil {
+		b.memory.release()
+		inMemory, _ = b.memory.waiting()
 	}
-	if b.repeats(left) > 0 || len(fresh)+inRing > 0 {
+	if b.repeats(left) > 0 || len(fresh)+inMemory > 0 {
 		left = b.pour(left, fresh)
 	}
 	b.leaveGaps(left)
@@ -69,7 +69,7 @@ func (b *backlog) repeats(left []Record) (n int) {
 }
 
 // pour stores what is in memory, and gives what of it stays where it stood. What
-// the disk does not take of the ring is dropped.
+// the disk does not take of memory is dropped.
 func (b *backlog) pour(left, fresh []Record) []Record {
 	p := newPourer(b)
 	err := p.open()
@@ -100,13 +100,14 @@ func (b *backlog) pour(left, fresh []Record) []Record {
 	return left
 }
 
-// rest takes what nobody has taken from the ring, and lets go of what it gave before.
+// rest takes what nobody has taken from memory, and lets go of what it gave before.
 func (b *backlog) rest() []Record {
-	if b.ring == nil {
+	if b.memory == nil {
 		return nil
 	}
-	b.ring.release()
-	return b.ring.take(b.o.cfg.Flush.Count, maxParcelBytes)
+	b.memory.release()
+	recs, _ := b.memory.take(b.o.cfg.Flush.Count, maxParcelBytes)
+	return recs
 }
 
 // pourer packs records that were encoded for the sink into frames. What the

@@ -30,7 +30,7 @@ type Sink interface {
 
 // Record is one encoded record with what a sink needs to place it.
 type Record struct {
-	Value  []byte // unframed; the outlet's, valid until Write returns
+	Value  []byte // unframed; lent, to be read only, until Write returns
 	Seq    uint64
 	Time   int64  // ns since the epoch
 	FlowID uint64 // 0 for gap and status records, which are keyed by node
@@ -65,6 +65,7 @@ type insideKeyed interface{ wantsInside() bool }
 // Batch is a run of records on its way to a sink.
 type Batch struct {
 	Records []Record
+	frames  []frames // the same as they stand in a file; nil where they are not there
 	done    []bool
 }
 

@@ -1,0 +1,273 @@
+package sinks
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ctferry/ctferry/encode"
+	"github.com/ctferry/ctferry/source/flow"
+)
+
+// A segment is a run of records, one behind the other as they stand in a file, and
+// their headers. What was written never changes, so several queues may hold parts of
+// it while its writer goes on behind them; the last that lets go gives it back.
+type segment struct {
+	data  []byte // written or not; only its writer knows how far
+	recs  []Record
+	holds atomic.Int32 // its writer, while it writes, and each queue's piece
+	home  *segmentPool // nil: made for one record that is too long for others
+}
+
+func (s *segment) hold() { s.holds.Add(1) }
+
+func (s *segment) letGo() {
+	if s.holds.Add(-1) == 0 && s.home != nil {
+		s.home.put(s)
+	}
+}
+
+// The sizes of segments. Smaller ones keep a small queue from being bound up by its
+// last records; larger ones would not be cheaper.
+const (
+	maxSegment   = 256 << 10
+	minSegment   = 256
+	segmentShare = 64  // of a queue's memory
+	slimRecord   = 192 // bytes; a record takes the room of so many at least: there are no more headers
+	spareLeast   = 16  // segments that are kept for use again
+)
+
+// segmentSize is how long the segments of a queue of so many bytes are.
+func segmentSize(memory uint64) int {
+	return int(min(max(memory/segmentShare, minSegment), maxSegment))
+}
+
+// cost is the segment's memory, headers and all.
+func (s *segment) cost() uint64 { return segmentCost(len(s.data), len(s.recs)) }
+
+func segmentCost(data, recs int) uint64 { return uint64(data) + uint64(recs)*recordSize }
+
+// segmentPool keeps segments that nobody holds, for whoever needs one: the one
+// that was in use last first, because it may be in the processor's cache.
+type segmentPool struct {
+	size int
+
+	mu    sync.Mutex
+	spare []*segment
+}
+
+func (p *segmentPool) get() *segment {
+	p.mu.Lock()
+	n := len(p.spare)
+	if n == 0 {
+		p.mu.Unlock()
+		return &segment{data: make([]byte, p.size), recs: make([]Record, p.headers()), home: p}
+	}
+	s := p.spare[n-1]
+	p.spare = p.spare[:n-1]
+	p.mu.Unlock()
+	return s
+}
+
+// headers is how many records find room in a segment at most.
+func (p *segmentPool) headers() int { return p.size/slimRecord + 1 }
+
+func (p *segmentPool) put(s *segment) {
+	p.mu.Lock()
+	if len(p.spare) < spareLeast {
+		p.spare = append(p.spare, s)
+	}
+	p.mu.Unlock()
+}
+
+// piece is a run of a segment's records, and of the bytes of their frames.
+type piece struct {
+	seg       *segment
+	rec, recs int // the first, and behind the last
+	at, end   int
+	shared    bool   // others may hold the segment too
+	charge    uint64 // what it counts of a queue's memory
+}
+
+func (p *piece) len() int { return p.recs - p.rec }
+
+func (p *piece) size() int { return p.end - p.at }
+
+func (p *piece) records() []Record { return p.seg.recs[p.rec:p.recs] }
+
+func (p *piece) frames() []byte { return p.seg.data[p.at:p.end:p.end] }
+
+// lenOf is how many records there are in pieces.
+func lenOf(pieces []piece) (n int) {
+	for i := range pieces {
+		n += pieces[i].len()
+	}
+	return n
+}
+
+// joined appends a piece, to the last one if it follows that.
+func joined(pieces []piece, next piece) []piece {
+	if n := len(pieces); n > 0 && pieces[n-1].join(next) {
+		return pieces
+	}
+	return append(pieces, next)
+}
+
+// join takes in what stands right behind p.
+func (p *piece) join(next piece) bool {
+	if p.seg != next.seg || p.recs != next.rec {
+		return false
+	}
+	p.recs, p.end = next.recs, next.end
+	return true
+}
+
+// segmentWriter writes records into segments, one segment after the other.
+type segmentWriter struct {
+	pool    *segmentPool
+	framing encode.Framing
+	bare    bool // without frames, for records that have their inside address behind them
+
+	seg    *segment
+	n      int        // records in it
+	size   int        // bytes of them
+	sealed []*segment // full, and held until settle
+}
+
+func newSegmentWriter(size int, framing encode.Framing, bare bool) segmentWriter {
+	return segmentWriter{pool: &segmentPool{size: size}, framing: framing, bare: bare}
+}
+
+// encode writes an event's record.
+func (w *segmentWriter) encode(encoder encode.Encoder, e *flow.Event) piece {
+	if !w.takes(w.pool.size / 16) {
+		w.renew(0)
+	}
+	start := w.size
+	out := w.seg.data[:start]
+	if w.prefixed() {
+		out = append(out, 0, 0) // the length of a record is mostly two bytes long
+	}
+	body := len(out)
+	out = encoder.Append(out, e)
+	inside := 0
+	switch {
+	case w.bare:
+		n := len(out)
+		out = appendInside(out, e)
+		inside = len(out) - n
+	case w.prefixed():
+		out, body = prefix(out, start, body)
+	default:
+		out = append(out, '\n')
+	}
+	if cap(out) != cap(w.seg.data) { // it was too long, and is elsewhere now
+		long := out[start:]
+		w.renew(len(long))
+		out = w.seg.data[:copy(w.seg.data, long)]
+		body -= start
+		start = 0
+	}
+	value := len(out) - inside
+	if !w.bare && !w.prefixed() {
+		value--
+	}
+	return w.wrote(start, len(out), recordOf(e, out[body:value:value+inside]))
+}
+
+// copy writes a record that was encoded elsewhere.
+func (w *segmentWriter) copy(rec *Record) piece {
+	n := w.framed(rec)
+	if !w.takes(n) {
+		w.renew(n)
+	}
+	start, whole := w.size, rec.whole()
+	out := w.seg.data[:start]
+	if w.prefixed() {
+		out = binary.AppendUvarint(out, uint64(len(whole)))
+	}
+	body := len(out)
+	out = append(out, whole...)
+	if !w.bare && !w.prefixed() {
+		out = append(out, '\n')
+	}
+	own := *rec
+	own.Value = out[body : body+len(rec.Value) : body+len(whole)]
+	return w.wrote(start, len(out), own)
+}
+
+// wrote notes a record that stands from start to end.
+func (w *segmentWriter) wrote(start, end int, rec Record) piece {
+	w.seg.recs[w.n] = rec
+	w.n++
+	w.size = end
+	return piece{seg: w.seg, rec: w.n - 1, recs: w.n, at: start, end: end}
+}
+
+// framed is how many bytes a record takes.
+func (w *segmentWriter) framed(rec *Record) int {
+	n := len(rec.whole())
+	switch {
+	case w.bare:
+		return n
+	case w.prefixed():
+		return n + uvarintLen(uint64(n))
+	}
+	return n + 1
+}
+
+func (w *segmentWriter) prefixed() bool { return !w.bare && w.framing == encode.Delimited }
+
+// takes reports whether a record of so many bytes, framed, finds room in the segment
+// that is written now.
+func (w *segmentWriter) takes(framed int) bool {
+	return w.seg != nil && w.n < len(w.seg.recs) && framed <= len(w.seg.data)-w.size
+}
+
+// next is what the segment costs that is begun for a record of so many bytes.
+func (w *segmentWriter) next(framed int) uint64 {
+	if framed > w.pool.size {
+		return segmentCost(framed, 1)
+	}
+	return segmentCost(w.pool.size, w.pool.headers())
+}
+
+// renew goes on in a segment that has room for a record of so many bytes.
+func (w *segmentWriter) renew(record int) {
+	if w.seg != nil {
+		w.sealed = append(w.sealed, w.seg)
+	}
+	if record > w.pool.size {
+		w.seg = &segment{data: make([]byte, record), recs: make([]Record, 1)}
+	} else {
+		w.seg = w.pool.get()
+	}
+	w.seg.hold()
+	w.n, w.size = 0, 0
+}
+
+// settle lets go of the segments that are full: what was written is in the queues.
+func (w *segmentWriter) settle() {
+	for i, s := range w.sealed {
+		s.letGo()
+		w.sealed[i] = nil
+	}
+	w.sealed = w.sealed[:0]
+}
+
+// prefix puts the length of the record at body before it, where two bytes are kept
+// from start on.
+func prefix(out []byte, start, body int) ([]byte, int) {
+	n := uint64(len(out) - body)
+	if need := uvarintLen(n); need != body-start {
+		if need > body-start {
+			out = slices.Insert(out, body, make([]byte, need-(body-start))...)
+		} else {
+			out = slices.Delete(out, start+need, body)
+		}
+		body = start + need
+	}
+	binary.PutUvarint(out[start:body], n)
+	return out, body
+}
