@@ -271,7 +271,7 @@ func steadyFanout(t testing.TB) (f *Fanout, stop func()) {
 	var stops []func() error
 	for i, encoding := range []string{"json", "json", "protobuf"} {
 		o := outletFor(t, fmt.Sprint("s", i), discard{}, func(c *Config) {
-			c.Encoding, c.Memory = encoding, 32*option.MiB
+			c.Encoding, c.Memory = encoding, 4*option.MiB
 			if i > 0 {
 				c.Filter = &oddOnly{}
 			}

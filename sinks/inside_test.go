@@ -129,7 +129,7 @@ func TestInsideWithinMemory(t *testing.T) {
 }
 
 func TestInsideAllocatesNothing(t *testing.T) {
-	o := insideOutlet(t, "s", discard{}, func(c *Config) { c.Memory = 32 * option.MiB })
+	o := insideOutlet(t, "s", discard{}, func(c *Config) { c.Memory = 4 * option.MiB })
 	stop := start(o)
 	f := NewFanout(o)
 	b := flow.NewBatch(256)

@@ -33,9 +33,9 @@ func (s *segment) letGo() {
 const (
 	maxSegment   = 256 << 10
 	minSegment   = 256
-	segmentShare = 64  // of a queue's memory
-	slimRecord   = 192 // bytes; a record takes the room of so many at least: there are no more headers
-	spareLeast   = 16  // segments that are kept for use again
+	segmentShare = 64   // of a queue's memory
+	slimRecord   = 192  // bytes; a record takes the room of so many at least: there are no more headers
+	sparePeriod  = 1024 // segments, after which a pool looks whether it has too many
 )
 
 // segmentSize is how long the segments of a queue of so many bytes are.
@@ -49,37 +49,49 @@ func (s *segment) cost() uint64 { return segmentCost(len(s.data), len(s.recs)) }
 func segmentCost(data, recs int) uint64 { return uint64(data) + uint64(recs)*recordSize }
 
 // segmentPool keeps segments that nobody holds, for whoever needs one: the one
-// that was in use last first, because it may be in the processor's cache.
+// that was in use last first, because it may be in the processor's cache. Those that
+// have not been needed for a while are let go, a few at a time.
 type segmentPool struct {
 	size int
 
 	mu    sync.Mutex
 	spare []*segment
+	gets  int // since spare was looked over
+	least int // that spare has held since then
 }
 
 func (p *segmentPool) get() *segment {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	n := len(p.spare)
+	p.least = min(p.least, n)
+	if p.gets++; p.gets == sparePeriod {
+		p.shrink()
+		n = len(p.spare)
+	}
 	if n == 0 {
-		p.mu.Unlock()
 		return &segment{data: make([]byte, p.size), recs: make([]Record, p.headers()), home: p}
 	}
 	s := p.spare[n-1]
+	p.spare[n-1] = nil
 	p.spare = p.spare[:n-1]
-	p.mu.Unlock()
 	return s
+}
+
+// shrink lets go of half of those that were not needed; mu is held.
+func (p *segmentPool) shrink() {
+	p.spare = slices.Delete(p.spare, 0, p.least/2)
+	p.gets, p.least = 0, len(p.spare)
+}
+
+func (p *segmentPool) put(s *segment) {
+	p.mu.Lock()
+	p.spare = append(p.spare, s)
+	p.mu.Unlock()
 }
 
 // headers is how many records find room in a segment at most.
 func (p *segmentPool) headers() int { return p.size/slimRecord + 1 }
-
-func (p *segmentPool) put(s *segment) {
-	p.mu.Lock()
-	if len(p.spare) < spareLeast {
-		p.spare = append(p.spare, s)
-	}
-	p.mu.Unlock()
-}
 
 // piece is a run of a segment's records, and of the bytes of their frames.
 type piece struct {

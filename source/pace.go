@@ -12,7 +12,8 @@ import (
 // meanwhile; it costs latency, half of it on average. Each round costs the same
 // whatever it brings, so where there is much to do the pause is longer.
 const (
-	batchSlots = 256
+	batchSlots = 64               // so few that they, and what is made of them, stay in the processor's nearest caches
+	lookSlots  = 4 * batchSlots   // events that may be read at once between two looks at how full the buffer is
 	pause      = time.Millisecond // the least, and between looks at other things
 	steadyTime = 3 * time.Millisecond
 	busyTime   = 6 * time.Millisecond

@@ -37,6 +37,9 @@ type socket struct {
 
 	told     bool          // that the buffer cannot grow
 	looked   time.Time     // when the reader read the drop counter last
+	burst    int           // events read since, without a pause
+	begun    time.Time     // when the first of them were looked for; only where state is kept
+	more     bool          // the last read was a whole batch: there may be more
 	buffer   atomic.Uint64 // the books' Buffer, for the reader
 	lossy    chan struct{} // a loss wants a dump; room for one
 	reliable reliable
@@ -199,33 +202,42 @@ func (k *socket) drain() error {
 // read hands on one batch and answers how many datagrams it held.
 func (k *socket) read() (int, error) {
 	k.batch.Reset()
-	var begun time.Time
-	if k.src.book != nil {
-		begun = time.Now()
+	if k.src.book != nil && !k.more {
+		k.begun = time.Now() // what this read and the next bring may be in the listener's hands since then
 	}
 	before := k.listener.Counts()
-	n, err := k.listener.Read(k.batch)
+	n, err := k.listener.Read(k.batch, batchSlots)
 	if err != nil {
 		return 0, fmt.Errorf("source: %s: %w", k.ns, err)
 	}
 	if n > 0 {
 		k.handOn(before, k.listener.Counts())
 	}
-	if k.src.book != nil && n < batchSlots {
-		k.whole.Store(begun.UnixNano())
+	if k.more = n == batchSlots; k.src.book != nil && !k.more {
+		k.whole.Store(k.begun.UnixNano())
 	}
 	if k.track != nil {
 		k.taken.Add(uint64(n))
-		if n < batchSlots {
+		if !k.more {
 			k.emptied.Add(1)
 		}
 	}
-	took := uint64(n) * ctnetlink.EventCost
-	if n == batchSlots || took*4 >= k.buffer.Load() || time.Since(k.looked) >= beat {
-		k.account(took)
-		k.looked = time.Now()
-	}
+	k.look(n)
 	return n, nil
+}
+
+// look reads the drop counter and the fill gauge where that is due, after a read of n
+// events. Whole batches are one long read until one is short.
+func (k *socket) look(n int) {
+	k.burst += n
+	took := uint64(k.burst) * ctnetlink.EventCost
+	if k.burst >= lookSlots || took*4 >= k.buffer.Load() || time.Since(k.looked) >= beat {
+		k.account(took)
+		k.looked, k.burst = time.Now(), 0
+	}
+	if !k.more {
+		k.burst = 0
+	}
 }
 
 // handOn stamps the batch and gives it away, and enters it into the books.

@@ -105,7 +105,7 @@ func testReadAllocatesNothing(t *testing.T, via Receive) {
 	b := flow.NewBatch(eventSlots)
 	if n := testing.AllocsPerRun(15, func() {
 		b.Reset()
-		if got, err := l.Read(b); err != nil || got != eventSlots {
+		if got, err := l.Read(b, eventSlots); err != nil || got != eventSlots {
 			t.Fatalf("%d datagrams: %v", got, err)
 		}
 	}); n != 0 {
@@ -148,7 +148,7 @@ func benchmarkRead(b *testing.B, via Receive) {
 		for got := 0; got < 2*entries; {
 			runtime.LockOSThread() // it is this thread's time that is taken
 			began := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
-			n, err := l.Read(batch)
+			n, err := l.Read(batch, eventSlots)
 			reading += cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID) - began
 			runtime.UnlockOSThread()
 			if err != nil {
@@ -205,7 +205,7 @@ func benchmarkDrain(b *testing.B, via Receive) {
 		before := cpuTime(b, unix.CLOCK_PROCESS_CPUTIME_ID)
 		for n := 1; n > 0; batch.Reset() {
 			var err error
-			if n, err = l.Read(batch); err != nil {
+			if n, err = l.Read(batch, eventSlots); err != nil {
 				b.Fatal(err)
 			}
 			events += int64(batch.Len())

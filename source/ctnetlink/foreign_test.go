@@ -71,7 +71,7 @@ func TestTruncated(t *testing.T) {
 func TestTruncatedAtMessageEnd(t *testing.T) {
 	l := &Listener{recv: &scripted{give: [][]datagram{{{data: good(), truncated: true}}}}}
 	b := flow.NewBatch(4)
-	if n, err := l.Read(b); n != 1 || err != nil || b.Len() != 0 {
+	if n, err := l.Read(b, eventSlots); n != 1 || err != nil || b.Len() != 0 {
 		t.Errorf("%d datagrams, %d events: %v", n, b.Len(), err)
 	}
 	if c := l.Counts(); c != (Counts{Received: 1, Malformed: 1}) {

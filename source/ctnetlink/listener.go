@@ -36,7 +36,8 @@ type Listener struct {
 	portID uint32
 	cookie uint64
 
-	pending []datagram // read from the socket, not decoded: the batch was full
+	pending []datagram // read from the socket, not decoded
+	ebbed   bool       // when they were read there were no more
 
 	received, malformed, foreign atomic.Uint64
 
@@ -98,33 +99,43 @@ func readCookie(fd int) (uint64, error) {
 }
 
 // Read fills b with the events that are waiting and never waits for one. It
-// gives the number of datagrams that it read from; 0 means that nothing was
-// waiting. One call takes at most 256 datagrams, which is as many events; what
+// gives the number of datagrams that it read from, at most so many, which are as
+// many events; less means that nothing more was waiting, or that b is full. What
 // finds no free slot in b is kept for the next call. A batch without any free
 // slot is an error.
-func (l *Listener) Read(b *flow.Batch) (datagrams int, err error) {
+func (l *Listener) Read(b *flow.Batch, most int) (datagrams int, err error) {
 	if b.Free() == 0 {
 		return 0, errFull
 	}
-	if len(l.pending) == 0 {
-		if l.pending, err = l.recv.next(); err != nil {
-			return 0, err
-		}
-	}
 	var c Counts
-	done := 0
-	for done < len(l.pending) && l.take(b, &l.pending[done], &c) {
-		done++
+	for datagrams < most {
+		if len(l.pending) == 0 {
+			if datagrams > 0 && l.ebbed {
+				break
+			}
+			if l.pending, err = l.recv.next(); err != nil || len(l.pending) == 0 {
+				break
+			}
+			l.ebbed = len(l.pending) < cap(l.pending)
+		}
+		before := c.Received
+		if l.take(b, &l.pending[0], &c) {
+			l.pending = l.pending[1:]
+			datagrams++
+			continue
+		}
+		if c.Received > before {
+			datagrams++ // of the last one a part was read
+		}
+		break
 	}
-	datagrams = done
-	if done < len(l.pending) && c.Received > uint64(done) {
-		datagrams++ // of the last one a part was read
-	}
-	l.pending = l.pending[done:]
 	l.received.Add(c.Received)
 	l.malformed.Add(c.Malformed)
 	l.foreign.Add(c.Foreign)
-	return datagrams, nil
+	if datagrams > 0 {
+		return datagrams, nil // an error will come again
+	}
+	return 0, err
 }
 
 // take decodes one datagram and counts what became of it. It reports false when

@@ -36,7 +36,7 @@ func drain(tb testing.TB, l *Listener, f func(*flow.Event)) (events int) {
 	tb.Helper()
 	b := flow.NewBatch(eventSlots)
 	for {
-		n, err := l.Read(b)
+		n, err := l.Read(b, eventSlots)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -288,8 +288,8 @@ func TestSplitDatagram(t *testing.T) {
 	l := &Listener{recv: &scripted{give: [][]datagram{{{data: three}, {data: broken}, {data: good()}}, {{data: good()}}}}}
 	b := flow.NewBatch(2)
 	var sizes, taken []int
-	for range 4 {
-		n, err := l.Read(b)
+	for range 3 {
+		n, err := l.Read(b, eventSlots)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,8 +297,9 @@ func TestSplitDatagram(t *testing.T) {
 		b.Reset()
 	}
 	// 2 of three; 1 of three and 1 of broken; 1 of broken, which then is found
-	// out, so that it is taken back, and the good one; the last.
-	if !slices.Equal(sizes, []int{2, 2, 1, 1}) || !slices.Equal(taken, []int{1, 2, 2, 1}) {
+	// out, so that it is taken back, and the good one; the last, which comes
+	// with another call to the receiver because the first filled all it has room for.
+	if !slices.Equal(sizes, []int{2, 2, 2}) || !slices.Equal(taken, []int{1, 2, 3}) {
 		t.Errorf("events %v, datagrams %v", sizes, taken)
 	}
 	if c := l.Counts(); c != (Counts{Received: 7, Malformed: 1}) {
@@ -307,7 +308,7 @@ func TestSplitDatagram(t *testing.T) {
 	for range 2 {
 		b.Next()
 	}
-	if _, err := l.Read(b); !errors.Is(err, errFull) {
+	if _, err := l.Read(b, eventSlots); !errors.Is(err, errFull) {
 		t.Errorf("a full batch: %v", err)
 	}
 }
@@ -322,7 +323,7 @@ func testSmallBatch(t *testing.T, via Receive) {
 	b := flow.NewBatch(7)
 	events := 0
 	for {
-		n, err := l.Read(b)
+		n, err := l.Read(b, eventSlots)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,10 @@ import (
 // that they mean the same number of events for both receivers.
 const ringShare = 4
 
+// ringSlots is how many events are looked up at once: each is decoded soon after its
+// length was read, while the processor is fetching what stands behind it.
+const ringSlots = 16
+
 // maxRing keeps a ring's size in MaxEntries, a power of two of 32 bits.
 const maxRing = 1 << 30
 
@@ -49,7 +53,7 @@ type ring struct {
 // loads the program with what it may run of a filter; attach connects them to a
 // socket.
 func newRing(bytes int, reliable bool, filter *KernelFilter) (*ring, error) {
-	r := &ring{fd: -1, ready: -1, out: make([]datagram, eventSlots)}
+	r := &ring{fd: -1, ready: -1, out: make([]datagram, ringSlots)}
 	if err := r.build(ringBytes(bytes), reliable, filter); err != nil {
 		return nil, errors.Join(err, r.close())
 	}

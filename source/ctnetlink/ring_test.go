@@ -176,7 +176,7 @@ func TestRingStats(t *testing.T) {
 	if s, err := l.Stats(); err != nil || s.Queued == 0 || s.Buffer != 64<<10 {
 		t.Errorf("%+v: %v", s, err)
 	}
-	if n, err := l.Read(flow.NewBatch(eventSlots)); n != 5 || err != nil {
+	if n, err := l.Read(flow.NewBatch(eventSlots), eventSlots); n != 5 || err != nil {
 		t.Fatal(n, err)
 	}
 	if s, err := l.Stats(); err != nil || s.Queued != 0 {
@@ -206,7 +206,7 @@ func TestRingWakes(t *testing.T) {
 			t.Fatalf("after %d events nobody woke the reader: %v, %+v", got, err, s)
 		}
 		for {
-			n, err := l.Read(b)
+			n, err := l.Read(b, eventSlots)
 			if err != nil {
 				t.Fatal(err)
 			}
