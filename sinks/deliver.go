@@ -12,7 +12,7 @@ import (
 // recs are the queue's own slots, which are the courier's until release, so
 // what is left over is moved together in place.
 func (c *courier) deliver(recs []Record, frames []frames) bool {
-	defer func() { c.left = recs }()
+	c.left = recs
 	limit := len(recs) // how many at once; a sink that says Split halves it for the rest of the batch
 	for len(recs) > 0 {
 		if !c.open() {
@@ -21,16 +21,20 @@ func (c *courier) deliver(recs []Record, frames []frames) bool {
 		n := min(limit, len(recs))
 		err := c.write(recs[:n], frames)
 		frames = nil // of what is left over they may be others
+		if err == nil {
+			c.settle(recs[:n], true)
+			recs = recs[n:]
+			c.left = recs
+			continue
+		}
 		class, e := judge(err)
 		buried := 0
 		if class == Poison {
 			buried = c.buryNamed(recs[:n], e)
 		}
-		left := c.settle(recs[:n], err == nil)
+		left := c.settle(recs[:n], false)
 		recs = recs[n-left:]
-		if err == nil {
-			continue
-		}
+		c.left = recs
 		if !c.failed(class, err) {
 			return false
 		}
@@ -40,6 +44,7 @@ func (c *courier) deliver(recs []Record, frames []frames) bool {
 		case class == Split && left == 1:
 			c.bury(&recs[0], err)
 			recs = recs[1:]
+			c.left = recs
 		case class == Split:
 			limit = (left + 1) / 2
 		default:
