@@ -155,7 +155,7 @@ func TestPlannedAsInFull(t *testing.T) {
 }
 
 // planning are the formats that write by plans.
-func planning() []string { return []string{"json"} }
+func planning() []string { return []string{"json", "xml"} }
 
 // comparison writes the same events in two ways.
 type comparison struct {
@@ -208,8 +208,11 @@ func (c *comparison) compare(tb testing.TB, e *flow.Event) {
 // plannerOf gives an encoder's planner.
 func plannerOf(tb testing.TB, enc Encoder) *planner {
 	tb.Helper()
-	if j, ok := enc.(*jsonEncoder); ok {
-		return &j.planner
+	switch enc := enc.(type) {
+	case *jsonEncoder:
+		return &enc.planner
+	case *xmlEncoder:
+		return &enc.planner
 	}
 	tb.Fatalf("%T writes by no plans", enc)
 	return nil
