@@ -25,24 +25,26 @@ func newOctets() (o octets) {
 // putAddr makes an address the text, as appendAddr writes it.
 func (w *pen) putAddr(c *cell, a *flow.Addr, f flow.Family) {
 	if f == flow.IPv4 {
-		c.text[0], c.text[1], c.n = w.octets.text(a[0], a[1], a[2], a[3])
+		c.n = w.octets.put((*[16]byte)(c.text[:]), a[0], a[1], a[2], a[3])
 	} else {
 		w.octets.putIPv6(c, a)
 	}
 }
 
-// text gives an IPv4 address as text, with its length.
-func (o *octets) text(a0, a1, a2, a3 byte) (low, high uint64, n int) {
-	left, leftLen := o.two(a0, a1)
-	right, rightLen := o.two(a2, a3)
-	return left | right<<(8*leftLen), right >> (64 - 8*leftLen), int(leftLen+rightLen) - 1 // the last dot is none
-}
-
-// two gives two octets with their dots.
-func (o *octets) two(a, b byte) (text, n uint64) {
-	left, right := o[a], o[b]
-	n = left >> 32
-	return left&(1<<32-1) | right<<32>>32<<(8*n), n + right>>32
+// put writes an IPv4 address and gives its length.
+func (o *octets) put(b *[16]byte, a0, a1, a2, a3 byte) int {
+	v := o[a0]
+	binary.LittleEndian.PutUint32(b[:], uint32(v))
+	n := v >> 32
+	v = o[a1]
+	binary.LittleEndian.PutUint32(b[n:], uint32(v))
+	n += v >> 32
+	v = o[a2]
+	binary.LittleEndian.PutUint32(b[n:], uint32(v))
+	n += v >> 32
+	v = o[a3]
+	binary.LittleEndian.PutUint32(b[n:], uint32(v))
+	return int(n+v>>32) - 1 // the last dot is none
 }
 
 // putIPv6 makes an IPv6 address the text. It writes groups from the left, each
@@ -50,36 +52,41 @@ func (o *octets) two(a, b byte) (text, n uint64) {
 func (o *octets) putIPv6(c *cell, a *flow.Addr) {
 	high, low := binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(a[8:])
 	if high == 0 && low>>32 == 0xffff {
-		const mapped = ':' | ':'<<8 | 'f'<<16 | 'f'<<24 | 'f'<<32 | 'f'<<40 | ':'<<48
-		left, right, n := o.text(a[12], a[13], a[14], a[15])
-		c.text[0], c.text[1], c.text[2], c.n = mapped|left<<56, left>>8|right<<56, right>>8, 7+n
+		const mapped = "::ffff:"
+		c.n = copy(c.text[:], mapped) + o.put((*[16]byte)(c.text[len(mapped):]), a[12], a[13], a[14], a[15])
 		return
 	}
-	text := [4]uint64{hex8(uint32(high >> 32)), hex8(uint32(high)), hex8(uint32(low >> 32)), hex8(uint32(low))}
+	var groups [8]uint32
+	splitGroups((*[4]uint32)(groups[:4]), high)
+	splitGroups((*[4]uint32)(groups[4:]), low)
 	from, to := zeroRun(zeroGroups(high) | zeroGroups(low)<<4)
-	var b [maxText]byte
-	n := putGroups(&b, 0, &text, 0, from)
+	n := putGroups(&c.text, 0, groups[:from])
 	if from < to {
 		if from == 0 {
-			b[0] = ':'
+			c.text[0] = ':'
 			n = 1
 		}
-		b[n] = ':'
-		n = putGroups(&b, n+1, &text, to, 8)
+		c.text[n%maxText] = ':'
+		n = putGroups(&c.text, n+1, groups[to:])
 	}
 	if to != 8 || from == to {
 		n-- // the last colon is none
 	}
-	c.setText(&b, n)
+	c.n = int(n)
 }
 
-// putGroups writes some of the eight groups at n, each with a colon behind it,
-// and gives where they end.
-func putGroups(b *[maxText]byte, n int, text *[4]uint64, from, to int) int {
-	for i := from; i < to; i++ {
-		digits := uint64(uint32(text[i/2%4] >> (i % 2 * 32)))
-		zeros := bits.TrailingZeros64((digits^0x30303030)|1<<24) / 8 // the last digit is always written
-		binary.LittleEndian.PutUint64(b[n:], (digits|':'<<32)>>(8*zeros%64))
+// splitGroups gives the groups of half an address as four digits each.
+func splitGroups(groups *[4]uint32, half uint64) {
+	left, right := hex8(uint32(half>>32)), hex8(uint32(half))
+	groups[0], groups[1] = uint32(left), uint32(left>>32)
+	groups[2], groups[3] = uint32(right), uint32(right>>32)
+}
+
+// putGroups writes groups at n, each with a colon behind it, and gives where they end.
+func putGroups(b *[maxText]byte, n uint, groups []uint32) uint {
+	for _, digits := range groups {
+		zeros := uint(bits.TrailingZeros32(digits^0x30303030|1<<24)) / 8 // the last digit is always written
+		binary.LittleEndian.PutUint64(b[n:], (uint64(digits)|':'<<32)>>(8*zeros%64))
 		n += 5 - zeros
 	}
 	return n
@@ -95,10 +102,10 @@ func zeroGroups(half uint64) uint8 {
 }
 
 // zeroRun gives the first of the longest runs of two or more set bits, or 8, 8.
-func zeroRun(set uint8) (from, to int) {
-	n := 0 // a bit is left where a run of more than n begins
+func zeroRun(set uint8) (from, to uint) {
+	n := uint(0) // a bit is left where a run of more than n begins
 	for ; set != 0; set &= set >> 1 {
-		from = bits.TrailingZeros8(set)
+		from = uint(bits.TrailingZeros8(set))
 		n++
 	}
 	if n < 2 {

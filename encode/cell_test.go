@@ -19,7 +19,11 @@ func textOf(c *cell) string {
 
 // soiled is a cell that was full.
 func soiled() cell {
-	return cell{text: chars{1<<64 - 1, 1<<64 - 1, 1<<64 - 1, 1<<64 - 1, 1<<64 - 1, 1<<64 - 1}, number: noSecond}
+	c := cell{number: noSecond}
+	for i := range c.text {
+		c.text[i] = 0xff
+	}
+	return c
 }
 
 func TestCellNumbers(t *testing.T) {
@@ -84,13 +88,13 @@ func TestCellHex(t *testing.T) {
 }
 
 func TestCellTimes(t *testing.T) {
-	c, r := soiled(), rand.New(rand.NewPCG(3, 3))
+	w, c, r := newPen(nil), soiled(), rand.New(rand.NewPCG(3, 3))
 	list := []int64{0, 1, -1, tick - 1, tick, -tick, -tick - 1, epoch, epoch + 1, 951782400 * tick, 951868800*tick - 1, math.MinInt64, math.MaxInt64, math.MinInt64 + 1}
 	for range 50_000 {
 		list = append(list, int64(number(r)), epoch+r.Int64N(4*tick))
 	}
 	for _, ns := range list {
-		if c.putTime(ns); textOf(&c) != stamp2(ns) {
+		if w.putTime(&c, ns); textOf(&c) != stamp2(ns) {
 			t.Fatalf("%d: %s, want %s", ns, textOf(&c), stamp2(ns))
 		}
 	}

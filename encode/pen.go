@@ -1,7 +1,6 @@
 package encode
 
 import (
-	"encoding/binary"
 	"slices"
 
 	"github.com/ctferry/ctferry/source/flow"
@@ -14,6 +13,8 @@ import (
 type pen struct {
 	cells  [64]cell // by slot; first, for each to be within a line of the cache
 	octets octets
+	day    int64    // of the time that was written last
+	date   [24]byte // 2006-01-02T00:00:00. of it
 	p      *Projection
 
 	origin      *flow.Origin
@@ -22,7 +23,7 @@ type pen struct {
 }
 
 func newPen(p *Projection) pen {
-	w := pen{p: p, octets: newOctets()}
+	w := pen{p: p, octets: newOctets(), day: -noSecond}
 	for _, s := range [...]slot{slotTime, slotReceived, slotStart, slotStop} {
 		w.cells[s].number = noSecond
 	}
@@ -37,55 +38,50 @@ func (w *pen) value(dst []byte, s slot) []byte {
 	case slotTags:
 		return append(dst, w.tags...)
 	}
-	var b [maxText]byte
-	for i, word := range w.cells[s].text {
-		binary.LittleEndian.PutUint64(b[8*i:], word)
-	}
-	return append(dst, b[:w.cells[s].n]...)
+	c := &w.cells[s]
+	return append(dst, c.text[:c.n]...)
 }
 
 // write appends e's record to dst.
 func (w *pen) write(dst []byte, p *plan, e *flow.Event) []byte {
 	w.fill(e, p.uses)
-	room := p.room + len(w.fixed) + len(w.tags)
-	if cap(dst)-len(dst) < room {
-		dst = slices.Grow(dst, room)
+	if cap(dst)-len(dst) < len(page{}) {
+		dst = slices.Grow(dst, len(page{}))
 	}
-	buf, n := dst[:cap(dst)], len(dst)
+	d, n := (*page)(dst[len(dst):cap(dst)]), 0
 	for i := range p.steps {
 		s := &p.steps[i]
-		putPiece(buf[n:], &s.text, s.n)
+		at := n & (recordSize - 1)
+		*(*[16]byte)(d[at:]) = *(*[16]byte)(s.text[:])
+		if s.n > 16 {
+			*(*[16]byte)(d[at+16:]) = *(*[16]byte)(s.text[16:])
+		}
 		n += int(s.n)
 		if s.slot > slotTags {
 			c := &w.cells[s.slot%64]
-			putChars(buf[n:], c)
+			at = n & (recordSize - 1)
+			copyWord(d[at:], c.text[0:])
+			copyWord(d[at+8:], c.text[8:])
+			if c.n > 16 {
+				copyWord(d[at+16:], c.text[16:])
+				copyWord(d[at+24:], c.text[24:])
+				copyWord(d[at+32:], c.text[32:])
+				copyWord(d[at+40:], c.text[40:])
+			}
 			n += c.n
 			continue
 		}
 		if s.slot == slotOrigin {
-			n += copy(buf[n:], w.fixed)
+			n += copy(d[n:], w.fixed)
 		} else {
-			n += copy(buf[n:], w.tags)
+			n += copy(d[n:], w.tags)
 		}
 	}
-	return dst[:n]
+	return dst[:len(dst)+n]
 }
 
-func putPiece(dst []byte, text *[pieceSize]byte, n uint8) {
-	*(*[16]byte)(dst) = *(*[16]byte)(text[:])
-	if n > 16 {
-		*(*[16]byte)(dst[16:]) = *(*[16]byte)(text[16:])
-	}
-}
+func copyWord(dst, src []byte) { *(*[8]byte)(dst) = *(*[8]byte)(src) }
 
-func putChars(dst []byte, c *cell) {
-	d := (*[maxText]byte)(dst)
-	binary.LittleEndian.PutUint64(d[0:], c.text[0])
-	binary.LittleEndian.PutUint64(d[8:], c.text[1])
-	if c.n > 16 {
-		binary.LittleEndian.PutUint64(d[16:], c.text[2])
-		binary.LittleEndian.PutUint64(d[24:], c.text[3])
-		binary.LittleEndian.PutUint64(d[32:], c.text[4])
-		binary.LittleEndian.PutUint64(d[40:], c.text[5])
-	}
-}
+const recordSize = 4096
+
+type page [recordSize + 64]byte

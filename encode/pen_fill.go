@@ -5,7 +5,7 @@ import "github.com/ctferry/ctferry/source/flow"
 // fill writes the values of the slots in use into their cells.
 func (w *pen) fill(e *flow.Event, use slots) {
 	c := &w.cells
-	c[slotTime].putTime(e.Time)
+	w.putTime(&c[slotTime], e.Time)
 	c[slotSeq].putNumber(e.Seq)
 	if use.has(slotID) {
 		c[slotID].putNumber(uint64(e.ID))
@@ -93,21 +93,21 @@ func (w *pen) fillValues(e *flow.Event, use slots) {
 }
 
 func (w *pen) putCommunity(s slot, e *flow.Event, t *flow.Tuple) {
-	var b [maxText]byte
-	text, _ := w.p.appendHash(b[:0], e.Proto, t)
-	w.cells[s].setText(&b, len(text))
+	c := &w.cells[s]
+	text, _ := w.p.appendHash(c.text[:0], e.Proto, t)
+	c.n = len(text)
 }
 
 func (w *pen) fillTimes(e *flow.Event, use slots) {
 	c := &w.cells
 	if use.has(slotReceived) {
-		c[slotReceived].putTime(e.Received)
+		w.putTime(&c[slotReceived], e.Received)
 	}
 	if use.has(slotStart) {
-		c[slotStart].putTime(e.Start)
+		w.putTime(&c[slotStart], e.Start)
 	}
 	if use.has(slotStop) {
-		c[slotStop].putTime(e.Stop)
+		w.putTime(&c[slotStop], e.Stop)
 	}
 	if use.has(slotDuration) {
 		c[slotDuration].putNumber(uint64(e.Stop) - uint64(e.Start))
