@@ -7,11 +7,13 @@ import "github.com/ctferry/ctferry/source/flow"
 const Schema = "ctferry.v1"
 
 // An Encoder renders events in one format under one projection. It remembers
-// what it rendered of the last Origin, so it is not safe for concurrent use.
+// what it rendered of the last Origin, and how it wrote events of the shapes that
+// come often, so it is not safe for concurrent use.
 type Encoder interface {
 	// Append appends e as exactly one record, without framing, to dst and
-	// returns the extended slice. It never fails and allocates nothing but
-	// what dst needs to grow.
+	// returns the extended slice. It never fails, allocates nothing but what dst
+	// needs to grow once it knows the shapes that come, and may write over what
+	// stands behind the record within dst's capacity.
 	Append(dst []byte, e *flow.Event) []byte
 }
 

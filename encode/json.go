@@ -12,26 +12,35 @@ func jsonFormat() Format {
 		ContentType: "application/json",
 		Extension:   ".jsonl",
 		Framing:     Lines,
-		NewEncoder:  func(p Projection) Encoder { return &jsonEncoder{p: p} },
+		NewEncoder:  newJSONEncoder,
 		NewDecoder:  func() Decoder { return &jsonDecoder{} },
 	}
 }
 
 // jsonEncoder writes one object, its members in the order of the record's
 // description. Members are written with a comma before them; what opens an
-// object puts its brace over the first comma.
+// object puts its brace over the first comma. Of a shape that comes often this
+// is done once, and then by its plan.
 type jsonEncoder struct {
-	p      Projection
-	clock  clock
-	origin *flow.Origin
-	fixed  []byte // what origin says, from node to run
-	known  bool   // fixed is of origin
+	planner planner
+	p       Projection
+	clock   clock
+}
+
+func newJSONEncoder(p Projection) Encoder {
+	j := &jsonEncoder{p: p}
+	j.planner.full, j.planner.pen = j, newPen(&j.p)
+	return j
 }
 
 // Append implements Encoder.
-func (j *jsonEncoder) Append(dst []byte, e *flow.Event) []byte {
+func (j *jsonEncoder) Append(dst []byte, e *flow.Event) []byte { return j.planner.append(dst, e) }
+
+// write implements fullWriter.
+func (j *jsonEncoder) write(dst []byte, e *flow.Event, n *notes) []byte {
 	var v view
 	v.init(&j.p, e)
+	v.notes = n
 	dst = j.head(dst, &v)
 	dst = j.entry(dst, &v)
 	dst = j.protocols(dst, &v)
@@ -56,29 +65,25 @@ func (j *jsonEncoder) head(dst []byte, v *view) []byte {
 		dst = append(dst, e.Table.String()...)
 	}
 	dst = append(dst, `","time":"`...)
-	dst = append(j.clock.appendTime(dst, e.Time), '"')
+	dst = v.note(append(j.clock.appendTime(dst, e.Time), '"'), slotTime)
 	if e.TimeSource != 0 && v.shows(partTimeSource) {
 		dst = jsonWord(dst, `,"time_source":"`, e.TimeSource.String())
 	}
 	if v.got(flow.HasReceived) {
-		dst = j.time(dst, `,"received":"`, e.Received)
+		dst = v.note(j.time(dst, `,"received":"`, e.Received), slotReceived)
 	}
-	if !j.known || j.origin != e.Origin {
-		j.remember(e.Origin)
-	}
-	dst = append(dst, j.fixed...)
-	return appendUint(dst, e.Seq)
+	dst = v.note(append(dst, j.planner.pen.fixed...), slotOrigin)
+	return v.note(appendUint(dst, e.Seq), slotSeq)
 }
 
-// remember renders what is the same for every event of an origin, up to the
-// value of seq.
+// remember implements fullWriter: it renders what is the same for every event of
+// an origin, up to the value of seq.
 func (j *jsonEncoder) remember(o *flow.Origin) {
-	j.origin, j.known = o, true
 	if o == nil {
 		o = &flow.Origin{}
 	}
 	show := ^j.p.hidden.part
-	b := jsonString(append(j.fixed[:0], `,"node":`...), o.Node)
+	b := jsonString(append(j.planner.pen.fixed[:0], `,"node":`...), o.Node)
 	if o.NetNS != "" && show&partNetNS != 0 {
 		b = jsonString(append(b, `,"netns":`...), o.NetNS)
 	}
@@ -97,17 +102,17 @@ func (j *jsonEncoder) remember(o *flow.Origin) {
 		b = append(appendUUID(append(b, `,"boot_id":"`...), &o.BootID), '"')
 	}
 	b = hex.AppendEncode(append(b, `,"run":"`...), o.Run[:])
-	j.fixed = append(b, `","seq":`...)
+	j.planner.pen.fixed = append(b, `","seq":`...)
 }
 
 // entry writes what names the table's entry: ids, protocol, tuples and status.
 func (j *jsonEncoder) entry(dst []byte, v *view) []byte {
 	e := v.e
 	if v.got(flow.HasID) {
-		dst = jsonUint(dst, `,"id":`, uint64(e.ID))
+		dst = v.note(jsonUint(dst, `,"id":`, uint64(e.ID)), slotID)
 	}
 	if v.got(flow.HasFlowID) {
-		dst = jsonID(dst, `,"flow_id":"`, e.FlowID)
+		dst = v.note(jsonID(dst, `,"flow_id":"`, e.FlowID), slotFlowID)
 	}
 	if v.shows(partFamily) {
 		dst = jsonWord(dst, `,"family":"`, e.Family.String())
@@ -135,19 +140,19 @@ func (j *jsonEncoder) entry(dst []byte, v *view) []byte {
 func (j *jsonEncoder) values(dst []byte, v *view) []byte {
 	e := v.e
 	if v.got(flow.HasTimeout) {
-		dst = jsonUint(dst, `,"timeout":`, uint64(e.Timeout))
+		dst = v.note(jsonUint(dst, `,"timeout":`, uint64(e.Timeout)), slotTimeout)
 	}
 	if v.got(flow.HasMark) {
-		dst = jsonUint(dst, `,"mark":`, uint64(e.Mark))
+		dst = v.note(jsonUint(dst, `,"mark":`, uint64(e.Mark)), slotMark)
 	}
 	if v.got(flow.HasZone) {
-		dst = jsonUint(dst, `,"zone":`, uint64(e.Zone))
+		dst = v.note(jsonUint(dst, `,"zone":`, uint64(e.Zone)), slotZone)
 	}
 	if v.got(flow.HasLabelNames) {
 		dst = jsonStrings(dst, `,"ct_labels":[`, e.Extra.LabelNames)
 	}
 	if v.got(flow.HasLabels) {
-		dst = append(hex.AppendEncode(append(dst, `,"ct_labels_raw":"`...), e.Labels[:]), '"')
+		dst = v.note(append(hex.AppendEncode(append(dst, `,"ct_labels_raw":"`...), e.Labels[:]), '"'), slotLabels)
 	}
 	if v.got(flow.HasSecCtx) {
 		dst = jsonString(append(dst, `,"secctx":`...), e.Extra.SecCtx)
@@ -156,7 +161,7 @@ func (j *jsonEncoder) values(dst []byte, v *view) []byte {
 		dst = jsonString(append(dst, `,"helper":`...), e.Extra.Helper)
 	}
 	if v.got(flow.HasUse) {
-		dst = jsonUint(dst, `,"use":`, uint64(e.Use))
+		dst = v.note(jsonUint(dst, `,"use":`, uint64(e.Use)), slotUse)
 	}
 	return dst
 }
@@ -165,25 +170,25 @@ func (j *jsonEncoder) values(dst []byte, v *view) []byte {
 func (j *jsonEncoder) times(dst []byte, v *view) []byte {
 	e := v.e
 	if v.got(flow.HasPortID) {
-		dst = jsonUint(dst, `,"portid":`, uint64(e.PortID))
+		dst = v.note(jsonUint(dst, `,"portid":`, uint64(e.PortID)), slotPortID)
 	}
 	if v.got(flow.HasProgName) {
 		dst = jsonString(append(dst, `,"progname":`...), e.Extra.ProgName)
 	}
 	if v.got(flow.HasStart) {
-		dst = j.time(dst, `,"start":"`, e.Start)
+		dst = v.note(j.time(dst, `,"start":"`, e.Start), slotStart)
 	}
 	if v.got(flow.HasStop) {
-		dst = j.time(dst, `,"stop":"`, e.Stop)
+		dst = v.note(j.time(dst, `,"stop":"`, e.Stop), slotStop)
 	}
 	if ns, ok := v.duration(); ok {
-		dst = jsonUint(dst, `,"duration_ns":`, ns)
+		dst = v.note(jsonUint(dst, `,"duration_ns":`, ns), slotDuration)
 	}
 	if v.shows(partClose) {
 		dst = jsonWord(dst, `,"close_reason":"`, e.CloseReason().String())
 	}
 	if id, ok := v.appendCommunity(append(dst, `,"community_id":"`...)); ok {
-		dst = append(id, '"')
+		dst = v.note(append(id, '"'), slotCommunity)
 	}
 	return dst
 }
@@ -192,7 +197,7 @@ func (j *jsonEncoder) times(dst []byte, v *view) []byte {
 func (j *jsonEncoder) tail(dst []byte, v *view) []byte {
 	e := v.e
 	if v.got(flow.HasInterval) {
-		dst = jsonUint(dst, `,"interval_ns":`, notNegative(e.Interval))
+		dst = v.note(jsonUint(dst, `,"interval_ns":`, notNegative(e.Interval)), slotInterval)
 	}
 	if v.wantsExpect() {
 		dst = j.expectation(dst, v)

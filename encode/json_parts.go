@@ -8,23 +8,23 @@ func (j *jsonEncoder) sides(dst []byte, v *view) []byte {
 	at := len(dst)
 	dst = append(dst, `,"orig":`...)
 	start := len(dst)
-	dst = jsonTuple(dst, &e.Orig, v.orig)
+	dst = jsonTuple(dst, v, slotOrig, &e.Orig, v.orig)
 	if v.got(flow.HasOrigCounters) {
-		dst = jsonCounters(dst, &e.OrigCounters, v.shows(partOrigPackets), v.shows(partOrigBytes))
+		dst = jsonCounters(dst, v, slotOrigPackets, &e.OrigCounters, v.shows(partOrigPackets), v.shows(partOrigBytes))
 	}
 	if v.got(flow.HasOrigDeltas) {
-		dst = jsonDeltas(dst, &e.OrigDeltas, v.shows(partOrigPacketsDelta), v.shows(partOrigBytesDelta))
+		dst = jsonDeltas(dst, v, slotOrigPacketsDelta, &e.OrigDeltas, v.shows(partOrigPacketsDelta), v.shows(partOrigBytesDelta))
 	}
 	dst = jsonMember(dst, at, start)
 	at = len(dst)
 	dst = append(dst, `,"reply":`...)
 	start = len(dst)
-	dst = jsonTuple(dst, &e.Reply, v.reply)
+	dst = jsonTuple(dst, v, slotReply, &e.Reply, v.reply)
 	if v.got(flow.HasReplyCounters) {
-		dst = jsonCounters(dst, &e.ReplyCounters, v.shows(partReplyPackets), v.shows(partReplyBytes))
+		dst = jsonCounters(dst, v, slotReplyPackets, &e.ReplyCounters, v.shows(partReplyPackets), v.shows(partReplyBytes))
 	}
 	if v.got(flow.HasReplyDeltas) {
-		dst = jsonDeltas(dst, &e.ReplyDeltas, v.shows(partReplyPacketsDelta), v.shows(partReplyBytesDelta))
+		dst = jsonDeltas(dst, v, slotReplyPacketsDelta, &e.ReplyDeltas, v.shows(partReplyPacketsDelta), v.shows(partReplyBytesDelta))
 	}
 	return jsonMember(dst, at, start)
 }
@@ -38,31 +38,31 @@ func jsonMember(dst []byte, at, start int) []byte {
 	return jsonObject(dst, start)
 }
 
-// jsonTuple writes a tuple's members.
-func jsonTuple(dst []byte, t *flow.Tuple, has flow.TupleHas) []byte {
+// jsonTuple writes a tuple's members, whose slots begin with first.
+func jsonTuple(dst []byte, v *view, first slot, t *flow.Tuple, has flow.TupleHas) []byte {
 	if has&flow.HasSrc != 0 {
-		dst = append(appendAddr(append(dst, `,"src":"`...), &t.Src, t.Family), '"')
+		dst = v.note(append(appendAddr(append(dst, `,"src":"`...), &t.Src, t.Family), '"'), first+tupleSrc)
 	}
 	if has&flow.HasDst != 0 {
-		dst = append(appendAddr(append(dst, `,"dst":"`...), &t.Dst, t.Family), '"')
+		dst = v.note(append(appendAddr(append(dst, `,"dst":"`...), &t.Dst, t.Family), '"'), first+tupleDst)
 	}
 	if has&flow.HasSrcPort != 0 {
-		dst = jsonUint(dst, `,"sport":`, uint64(t.SrcPort))
+		dst = v.note(jsonUint(dst, `,"sport":`, uint64(t.SrcPort)), first+tupleSrcPort)
 	}
 	if has&flow.HasDstPort != 0 {
-		dst = jsonUint(dst, `,"dport":`, uint64(t.DstPort))
+		dst = v.note(jsonUint(dst, `,"dport":`, uint64(t.DstPort)), first+tupleDstPort)
 	}
 	if has&^(flow.HasAddrs|flow.HasPorts) == 0 {
 		return dst
 	}
 	if has&flow.HasICMPType != 0 {
-		dst = jsonUint(dst, `,"icmp_type":`, uint64(t.ICMPType))
+		dst = v.note(jsonUint(dst, `,"icmp_type":`, uint64(t.ICMPType)), first+tupleICMPType)
 	}
 	if has&flow.HasICMPCode != 0 {
-		dst = jsonUint(dst, `,"icmp_code":`, uint64(t.ICMPCode))
+		dst = v.note(jsonUint(dst, `,"icmp_code":`, uint64(t.ICMPCode)), first+tupleICMPCode)
 	}
 	if has&flow.HasICMPID != 0 {
-		dst = jsonUint(dst, `,"icmp_id":`, uint64(t.ICMPID))
+		dst = v.note(jsonUint(dst, `,"icmp_id":`, uint64(t.ICMPID)), first+tupleICMPID)
 	}
 	if has&hasSrcKey != 0 {
 		dst = jsonUint(dst, `,"srckey":`, uint64(t.SrcPort))
@@ -71,7 +71,7 @@ func jsonTuple(dst []byte, t *flow.Tuple, has flow.TupleHas) []byte {
 		dst = jsonUint(dst, `,"dstkey":`, uint64(t.DstPort))
 	}
 	if has&flow.HasTupleZone != 0 {
-		dst = jsonUint(dst, `,"zone":`, uint64(t.Zone))
+		dst = v.note(jsonUint(dst, `,"zone":`, uint64(t.Zone)), first+tupleZone)
 	}
 	if has&flow.HasProto != 0 {
 		dst = jsonUint(dst, `,"proto_num":`, uint64(t.Proto))
@@ -79,22 +79,22 @@ func jsonTuple(dst []byte, t *flow.Tuple, has flow.TupleHas) []byte {
 	return dst
 }
 
-func jsonCounters(dst []byte, c *flow.Counters, packets, bytes bool) []byte {
+func jsonCounters(dst []byte, v *view, first slot, c *flow.Counters, packets, bytes bool) []byte {
 	if packets {
-		dst = jsonUint(dst, `,"packets":`, c.Packets)
+		dst = v.note(jsonUint(dst, `,"packets":`, c.Packets), first)
 	}
 	if bytes {
-		dst = jsonUint(dst, `,"bytes":`, c.Bytes)
+		dst = v.note(jsonUint(dst, `,"bytes":`, c.Bytes), first+1)
 	}
 	return dst
 }
 
-func jsonDeltas(dst []byte, c *flow.Counters, packets, bytes bool) []byte {
+func jsonDeltas(dst []byte, v *view, first slot, c *flow.Counters, packets, bytes bool) []byte {
 	if packets {
-		dst = jsonUint(dst, `,"packets_delta":`, c.Packets)
+		dst = v.note(jsonUint(dst, `,"packets_delta":`, c.Packets), first)
 	}
 	if bytes {
-		dst = jsonUint(dst, `,"bytes_delta":`, c.Bytes)
+		dst = v.note(jsonUint(dst, `,"bytes_delta":`, c.Bytes), first+1)
 	}
 	return dst
 }
@@ -109,22 +109,22 @@ func (j *jsonEncoder) nat(dst []byte, v *view) []byte {
 		dst = jsonWord(dst, `,"type":"`, n.Kind.String())
 	}
 	if v.shows(partNATSrc) {
-		dst = append(appendAddr(append(dst, `,"src":"`...), &n.Src, family), '"')
+		dst = v.note(append(appendAddr(append(dst, `,"src":"`...), &n.Src, family), '"'), slotReply+tupleDst)
 	}
 	if n.Ports && v.shows(partNATSrcPort) {
-		dst = jsonUint(dst, `,"sport":`, uint64(n.SrcPort))
+		dst = v.note(jsonUint(dst, `,"sport":`, uint64(n.SrcPort)), slotReply+tupleDstPort)
 	}
 	if v.shows(partNATDst) {
-		dst = append(appendAddr(append(dst, `,"dst":"`...), &n.Dst, family), '"')
+		dst = v.note(append(appendAddr(append(dst, `,"dst":"`...), &n.Dst, family), '"'), slotReply+tupleSrc)
 	}
 	if n.Ports && v.shows(partNATDstPort) {
-		dst = jsonUint(dst, `,"dport":`, uint64(n.DstPort))
+		dst = v.note(jsonUint(dst, `,"dport":`, uint64(n.DstPort)), slotReply+tupleSrcPort)
 	}
 	if n.IPFIXEvent != 0 && v.shows(partNATEvent) {
 		dst = jsonUint(dst, `,"ipfix_event":`, uint64(n.IPFIXEvent))
 	}
 	if id, ok := v.appendNATCommunity(append(dst, `,"community_id":"`...)); ok {
-		dst = append(id, '"')
+		dst = v.note(append(id, '"'), slotNATCommunity)
 	}
 	return jsonMember(dst, at, start)
 }
@@ -161,16 +161,16 @@ func jsonTCP(dst []byte, v *view, t *flow.TCP) []byte {
 		dst = jsonUint(dst, `,"state_raw":`, uint64(t.State))
 	}
 	if v.got(flow.HasTCPWScaleOrig) {
-		dst = jsonUint(dst, `,"wscale_orig":`, uint64(t.WScaleOrig))
+		dst = v.note(jsonUint(dst, `,"wscale_orig":`, uint64(t.WScaleOrig)), slotWScaleOrig)
 	}
 	if v.got(flow.HasTCPWScaleReply) {
-		dst = jsonUint(dst, `,"wscale_reply":`, uint64(t.WScaleReply))
+		dst = v.note(jsonUint(dst, `,"wscale_reply":`, uint64(t.WScaleReply)), slotWScaleReply)
 	}
 	if v.got(flow.HasTCPFlagsOrig) {
-		dst = jsonUint(dst, `,"flags_orig":`, uint64(t.FlagsOrig))
+		dst = v.note(jsonUint(dst, `,"flags_orig":`, uint64(t.FlagsOrig)), slotFlagsOrig)
 	}
 	if v.got(flow.HasTCPFlagsReply) {
-		dst = jsonUint(dst, `,"flags_reply":`, uint64(t.FlagsReply))
+		dst = v.note(jsonUint(dst, `,"flags_reply":`, uint64(t.FlagsReply)), slotFlagsReply)
 	}
 	return dst
 }
@@ -183,10 +183,10 @@ func jsonSCTP(dst []byte, v *view, s *flow.SCTP) []byte {
 		dst = jsonUint(dst, `,"state_raw":`, uint64(s.State))
 	}
 	if v.got(flow.HasSCTPVTagOrig) {
-		dst = jsonUint(dst, `,"vtag_orig":`, uint64(s.VTagOrig))
+		dst = v.note(jsonUint(dst, `,"vtag_orig":`, uint64(s.VTagOrig)), slotVTagOrig)
 	}
 	if v.got(flow.HasSCTPVTagReply) {
-		dst = jsonUint(dst, `,"vtag_reply":`, uint64(s.VTagReply))
+		dst = v.note(jsonUint(dst, `,"vtag_reply":`, uint64(s.VTagReply)), slotVTagReply)
 	}
 	return dst
 }

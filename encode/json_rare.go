@@ -6,7 +6,7 @@ import "github.com/ctferry/ctferry/source/flow"
 func (j *jsonEncoder) extra(dst []byte, v *view) []byte {
 	x := v.e.Extra
 	if v.wantsMaster() {
-		dst = jsonTupleMember(dst, `,"master":`, &x.Master, v.master)
+		dst = jsonTupleMember(dst, v, `,"master":`, &x.Master, v.master)
 	}
 	if v.got(flow.HasMasterFlowID) {
 		dst = jsonID(dst, `,"master_flow_id":"`, x.MasterFlowID)
@@ -32,10 +32,10 @@ func (j *jsonEncoder) extra(dst []byte, v *view) []byte {
 }
 
 // jsonTupleMember writes a tuple that stands alone.
-func jsonTupleMember(dst []byte, name string, t *flow.Tuple, has flow.TupleHas) []byte {
+func jsonTupleMember(dst []byte, v *view, name string, t *flow.Tuple, has flow.TupleHas) []byte {
 	dst = append(dst, name...)
 	start := len(dst)
-	return jsonObject(jsonTuple(dst, t, has), start)
+	return jsonObject(jsonTuple(dst, v, slotNone, t, has), start)
 }
 
 func jsonSeqAdj(dst []byte, s *flow.SeqAdj) []byte {
@@ -62,7 +62,7 @@ func jsonSynProxy(dst []byte, v *view, s *flow.SynProxy) []byte {
 func jsonDump(dst []byte, v *view) []byte {
 	d := v.e.Dump
 	if v.shows(partDumpID) {
-		dst = jsonID(dst, `,"dump_id":"`, d.ID)
+		dst = v.note(jsonID(dst, `,"dump_id":"`, d.ID), slotDumpID)
 	}
 	if v.shows(partDumpReason) {
 		dst = jsonWord(dst, `,"dump_reason":"`, dumpReasons[dumpReason(d.Reason)])
@@ -88,13 +88,13 @@ func (j *jsonEncoder) expectation(dst []byte, v *view) []byte {
 		dst = jsonUint(dst, `,"id":`, uint64(x.ID))
 	}
 	if v.expect&flow.HasExpectTuple != 0 {
-		dst = jsonTupleMember(dst, `,"tuple":`, &x.Tuple, tupleBits(&x.Tuple))
+		dst = jsonTupleMember(dst, v, `,"tuple":`, &x.Tuple, tupleBits(&x.Tuple))
 	}
 	if v.expect&flow.HasExpectMask != 0 {
-		dst = jsonTupleMember(dst, `,"mask":`, &x.Mask, tupleBits(&x.Mask))
+		dst = jsonTupleMember(dst, v, `,"mask":`, &x.Mask, tupleBits(&x.Mask))
 	}
 	if v.expect&flow.HasExpectMaster != 0 {
-		dst = jsonTupleMember(dst, `,"master":`, &x.Master, tupleBits(&x.Master))
+		dst = jsonTupleMember(dst, v, `,"master":`, &x.Master, tupleBits(&x.Master))
 	}
 	if v.expect&flow.HasExpectTimeout != 0 {
 		dst = jsonUint(dst, `,"timeout":`, uint64(x.Timeout))
@@ -122,7 +122,7 @@ func jsonExpectEnd(dst []byte, v *view, x *flow.Expectation) []byte {
 		dst = append(dst, `,"nat":`...)
 		start := len(dst)
 		dst = jsonWord(dst, `,"dir":"`, direction(x.NATDir))
-		dst = jsonObject(jsonTupleMember(dst, `,"tuple":`, &x.NAT, tupleBits(&x.NAT)), start)
+		dst = jsonObject(jsonTupleMember(dst, v, `,"tuple":`, &x.NAT, tupleBits(&x.NAT)), start)
 	}
 	if v.expect&flow.HasExpectFn != 0 {
 		dst = jsonString(append(dst, `,"fn":`...), x.Fn)

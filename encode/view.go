@@ -35,6 +35,7 @@ type view struct {
 
 	hasProto bool // the event names a protocol
 	p        *Projection
+	notes    *notes // where values stand, for a plan; else nil
 }
 
 func (v *view) init(p *Projection, e *flow.Event) {
@@ -138,7 +139,7 @@ func (v *view) appendCommunity(dst []byte) ([]byte, bool) {
 	if !v.p.community || !v.shows(partCommunity) || !v.e.Any(flow.HasOrig) {
 		return dst, false
 	}
-	return v.appendHash(dst, &v.e.Orig)
+	return v.p.appendHash(dst, v.e.Proto, &v.e.Orig)
 }
 
 // appendNATCommunity appends the Community ID of the flow as it looks behind
@@ -149,16 +150,17 @@ func (v *view) appendNATCommunity(dst []byte) ([]byte, bool) {
 		return dst, false
 	}
 	t := v.e.NATTuple()
-	return v.appendHash(dst, &t)
+	return v.p.appendHash(dst, v.e.Proto, &t)
 }
 
-func (v *view) appendHash(dst []byte, t *flow.Tuple) ([]byte, bool) {
+// appendHash appends the Community ID of a tuple in a record of the given protocol.
+func (p *Projection) appendHash(dst []byte, proto uint8, t *flow.Tuple) ([]byte, bool) {
 	if !t.Got(flow.HasProto) {
 		own := *t
-		own.Proto = v.e.Proto
+		own.Proto = proto
 		t = &own
 	}
-	return flow.AppendCommunityID(dst, v.p.seed, t)
+	return flow.AppendCommunityID(dst, p.seed, t)
 }
 
 // nextBit takes the lowest bit from set and gives its number.

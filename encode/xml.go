@@ -12,7 +12,7 @@ func xmlFormat() Format {
 		ContentType: "application/xml",
 		Extension:   ".xml",
 		Framing:     Lines,
-		NewEncoder:  func(p Projection) Encoder { return &xmlEncoder{p: p} },
+		NewEncoder:  newXMLEncoder,
 		NewDecoder:  func() Decoder { return &xmlDecoder{} },
 	}
 }
@@ -24,28 +24,34 @@ func xmlFormat() Format {
 // the names of the record; its scalars are attributes too. conntrack's elements
 // that repeat what stands elsewhere (state, assured, unreplied, the numbers of
 // layer3 and layer4) are for its readers and are not read back.
+//
+// Of a shape that comes often this is done once, and then by its plan.
 type xmlEncoder struct {
-	p      Projection
-	clock  clock
-	origin *flow.Origin
-	known  bool   // what follows is of origin
-	fixed  []byte // attributes from node to run
-	tags   []byte // the elements that are the record's meta
+	planner planner
+	p       Projection
+	clock   clock
+}
+
+func newXMLEncoder(p Projection) Encoder {
+	x := &xmlEncoder{p: p}
+	x.planner.full, x.planner.pen = x, newPen(&x.p)
+	return x
 }
 
 // Append implements Encoder.
-func (x *xmlEncoder) Append(dst []byte, e *flow.Event) []byte {
+func (x *xmlEncoder) Append(dst []byte, e *flow.Event) []byte { return x.planner.append(dst, e) }
+
+// write implements fullWriter.
+func (x *xmlEncoder) write(dst []byte, e *flow.Event, n *notes) []byte {
 	var v view
 	v.init(&x.p, e)
-	if !x.known || x.origin != e.Origin {
-		x.remember(e.Origin)
-	}
+	v.notes = n
 	root := rootName(e)
 	dst = append(append(dst, '<'), root...)
 	dst = x.identity(dst, &v)
 	dst = x.attributes(dst, &v)
 	dst = append(dst, '>')
-	dst = append(dst, x.tags...)
+	dst = v.note(append(dst, x.planner.pen.tags...), slotTags)
 	dst = xmlSides(dst, &v)
 	dst = xmlIndependent(dst, &v)
 	dst = xmlProtocols(dst, &v)
@@ -75,14 +81,15 @@ func rootName(e *flow.Event) string {
 	return "flow"
 }
 
-// remember renders what is the same for every event of an origin.
+// remember implements fullWriter: it renders what is the same for every event of
+// an origin, attributes from node to run and the elements that are its meta.
 func (x *xmlEncoder) remember(o *flow.Origin) {
-	x.origin, x.known = o, true
+	w := &x.planner.pen
 	if o == nil {
 		o = &flow.Origin{}
 	}
 	show := ^x.p.hidden.part
-	b := xmlAttrText(x.fixed[:0], ` node="`, o.Node)
+	b := xmlAttrText(w.fixed[:0], ` node="`, o.Node)
 	if show&partNetNS != 0 {
 		b = xmlAttrTextIf(b, ` netns="`, o.NetNS)
 	}
@@ -90,14 +97,14 @@ func (x *xmlEncoder) remember(o *flow.Origin) {
 		b = append(appendUUID(append(b, ` boot_id="`...), &o.BootID), '"')
 	}
 	b = hex.AppendEncode(append(b, ` run="`...), o.Run[:])
-	x.fixed = append(b, `" seq="`...)
-	x.tags = x.tags[:0]
+	w.fixed = append(b, `" seq="`...)
+	w.tags = w.tags[:0]
 	if show&partMeta == 0 {
 		return
 	}
 	for _, m := range o.Meta {
-		x.tags = append(xmlAttrText(append(x.tags, `<tag`...), ` key="`, m.Key), '>')
-		x.tags = append(xmlString(x.tags, m.Value), `</tag>`...)
+		w.tags = append(xmlAttrText(append(w.tags, `<tag`...), ` key="`, m.Key), '>')
+		w.tags = append(xmlString(w.tags, m.Value), `</tag>`...)
 	}
 }
 
@@ -107,16 +114,17 @@ func (x *xmlEncoder) identity(dst []byte, v *view) []byte {
 	dst = xmlAttrWord(dst, ` type="`, e.Type.String())
 	dst = append(dst, ` schema="`+Schema+`"`...)
 	dst = xmlAttrWord(dst, ` table="`, e.Table.String())
-	dst = x.time(dst, ` time="`, e.Time)
+	dst = v.note(x.time(dst, ` time="`, e.Time), slotTime)
 	if v.shows(partTimeSource) {
 		dst = xmlAttrWord(dst, ` time_source="`, e.TimeSource.String())
 	}
 	if v.got(flow.HasReceived) {
-		dst = x.time(dst, ` received="`, e.Received)
+		dst = v.note(x.time(dst, ` received="`, e.Received), slotReceived)
 	}
-	dst = append(appendUint(append(dst, x.fixed...), e.Seq), '"')
+	dst = v.note(append(dst, x.planner.pen.fixed...), slotOrigin)
+	dst = v.note(append(appendUint(dst, e.Seq), '"'), slotSeq)
 	if v.got(flow.HasFlowID) {
-		dst = xmlAttrID(dst, ` flow_id="`, e.FlowID)
+		dst = v.note(xmlAttrID(dst, ` flow_id="`, e.FlowID), slotFlowID)
 	}
 	if v.shows(partFamily) {
 		dst = xmlAttrWord(dst, ` family="`, e.Family.String())
@@ -137,25 +145,25 @@ func (x *xmlEncoder) attributes(dst []byte, v *view) []byte {
 		dst = xmlAttrID(dst, ` master_flow_id="`, e.Extra.MasterFlowID)
 	}
 	if v.got(flow.HasPortID) {
-		dst = xmlAttr(dst, ` portid="`, uint64(e.PortID))
+		dst = v.note(xmlAttr(dst, ` portid="`, uint64(e.PortID)), slotPortID)
 	}
 	if v.got(flow.HasProgName) {
 		dst = xmlAttrText(dst, ` progname="`, e.Extra.ProgName)
 	}
 	if ns, ok := v.duration(); ok {
-		dst = xmlAttr(dst, ` duration_ns="`, ns)
+		dst = v.note(xmlAttr(dst, ` duration_ns="`, ns), slotDuration)
 	}
 	if v.shows(partClose) {
 		dst = xmlAttrWord(dst, ` close_reason="`, e.CloseReason().String())
 	}
 	if id, ok := v.appendCommunity(append(dst, ` community_id="`...)); ok {
-		dst = append(id, '"')
+		dst = v.note(append(id, '"'), slotCommunity)
 	}
 	if e.Dump != nil {
 		dst = xmlDump(dst, v)
 	}
 	if v.got(flow.HasInterval) {
-		dst = xmlAttr(dst, ` interval_ns="`, notNegative(e.Interval))
+		dst = v.note(xmlAttr(dst, ` interval_ns="`, notNegative(e.Interval)), slotInterval)
 	}
 	if v.got(flow.HasSynthetic) {
 		dst = xmlAttrBool(dst, ` synthetic="`, e.Synthetic)
@@ -172,7 +180,7 @@ func (x *xmlEncoder) attributes(dst []byte, v *view) []byte {
 func xmlDump(dst []byte, v *view) []byte {
 	d := v.e.Dump
 	if v.shows(partDumpID) {
-		dst = xmlAttrID(dst, ` dump_id="`, d.ID)
+		dst = v.note(xmlAttrID(dst, ` dump_id="`, d.ID), slotDumpID)
 	}
 	if v.shows(partDumpReason) {
 		dst = xmlAttrWord(dst, ` dump_reason="`, dumpReasons[dumpReason(d.Reason)])

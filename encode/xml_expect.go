@@ -37,7 +37,7 @@ func xmlExpectation(dst []byte, v *view) []byte {
 		if part.bit == flow.HasExpectNAT {
 			dst = xmlAttrWord(dst, ` direction="`, direction(x.NATDir))
 		}
-		dst = xmlAddrs(append(dst, '>'), t, t.Has)
+		dst = xmlAddrs(append(dst, '>'), v, slotNone, t, t.Has)
 		if t.Got(flow.HasTupleZone) {
 			dst = xmlUint(dst, `<zone>`, uint64(t.Zone))
 		}
@@ -67,7 +67,7 @@ func xmlExpectPorts(dst []byte, v *view, l layers) []byte {
 		if has&flow.HasProto != 0 {
 			dst = xmlAttr(dst, ` protonum="`, uint64(t.Proto))
 		}
-		dst = xmlPorts(append(dst, '>'), t, has)
+		dst = xmlPorts(append(dst, '>'), v, slotNone, t, has)
 		dst = append(append(append(dst, '<', '/'), part.name...), '>')
 	}
 	if len(dst) == start {

@@ -13,23 +13,23 @@ func xmlSides(dst []byte, v *view) []byte {
 	at := len(dst)
 	dst = append(dst, `<meta direction="original">`...)
 	start := len(dst)
-	dst = xmlDirection(dst, v, &e.Orig, v.orig)
+	dst = xmlDirection(dst, v, slotOrig, &e.Orig, v.orig)
 	if v.got(flow.HasOrigCounters) {
-		dst = xmlCounters(dst, `<counters>`, &e.OrigCounters, v.shows(partOrigPackets), v.shows(partOrigBytes))
+		dst = xmlCounters(dst, v, slotOrigPackets, `<counters>`, &e.OrigCounters, v.shows(partOrigPackets), v.shows(partOrigBytes))
 	}
 	if v.got(flow.HasOrigDeltas) {
-		dst = xmlCounters(dst, `<deltas>`, &e.OrigDeltas, v.shows(partOrigPacketsDelta), v.shows(partOrigBytesDelta))
+		dst = xmlCounters(dst, v, slotOrigPacketsDelta, `<deltas>`, &e.OrigDeltas, v.shows(partOrigPacketsDelta), v.shows(partOrigBytesDelta))
 	}
 	dst = xmlMeta(dst, at, start)
 	at = len(dst)
 	dst = append(dst, `<meta direction="reply">`...)
 	start = len(dst)
-	dst = xmlDirection(dst, v, &e.Reply, v.reply)
+	dst = xmlDirection(dst, v, slotReply, &e.Reply, v.reply)
 	if v.got(flow.HasReplyCounters) {
-		dst = xmlCounters(dst, `<counters>`, &e.ReplyCounters, v.shows(partReplyPackets), v.shows(partReplyBytes))
+		dst = xmlCounters(dst, v, slotReplyPackets, `<counters>`, &e.ReplyCounters, v.shows(partReplyPackets), v.shows(partReplyBytes))
 	}
 	if v.got(flow.HasReplyDeltas) {
-		dst = xmlCounters(dst, `<deltas>`, &e.ReplyDeltas, v.shows(partReplyPacketsDelta), v.shows(partReplyBytesDelta))
+		dst = xmlCounters(dst, v, slotReplyPacketsDelta, `<deltas>`, &e.ReplyDeltas, v.shows(partReplyPacketsDelta), v.shows(partReplyBytesDelta))
 	}
 	return xmlMeta(dst, at, start)
 }
@@ -43,7 +43,7 @@ func xmlMeta(dst []byte, at, start int) []byte {
 }
 
 // xmlDirection writes one direction's tuple; the numbers of its layers are the record's.
-func xmlDirection(dst []byte, v *view, t *flow.Tuple, has flow.TupleHas) []byte {
+func xmlDirection(dst []byte, v *view, first slot, t *flow.Tuple, has flow.TupleHas) []byte {
 	if has == 0 {
 		return dst
 	}
@@ -53,7 +53,7 @@ func xmlDirection(dst []byte, v *view, t *flow.Tuple, has flow.TupleHas) []byte 
 	if has&flow.HasProto != 0 {
 		l.l4, l.show4, l.name4 = t.Proto, true, true
 	}
-	return xmlTuple(dst, l, t, has)
+	return xmlTuple(dst, v, first, l, t, has)
 }
 
 // layers are the attributes of layer3 and layer4.
@@ -96,46 +96,47 @@ func xmlLayer4(dst []byte, l layers) []byte {
 	return append(dst, '>')
 }
 
-// xmlTuple writes a tuple as its two layers, and its zone behind them.
-func xmlTuple(dst []byte, l layers, t *flow.Tuple, has flow.TupleHas) []byte {
-	dst = xmlAddrs(xmlLayer3(dst, l), t, has)
+// xmlTuple writes a tuple, whose slots begin with first, as its two layers, and
+// its zone behind them.
+func xmlTuple(dst []byte, v *view, first slot, l layers, t *flow.Tuple, has flow.TupleHas) []byte {
+	dst = xmlAddrs(xmlLayer3(dst, l), v, first, t, has)
 	dst = append(dst, `</layer3>`...)
 	if l.show4 || l.name4 || has&^(flow.HasAddrs|flow.HasTupleZone) != 0 {
-		dst = append(xmlPorts(xmlLayer4(dst, l), t, has), `</layer4>`...)
+		dst = append(xmlPorts(xmlLayer4(dst, l), v, first, t, has), `</layer4>`...)
 	}
 	if has&flow.HasTupleZone != 0 {
-		dst = xmlUint(dst, `<zone>`, uint64(t.Zone))
+		dst = v.note(xmlUint(dst, `<zone>`, uint64(t.Zone)), first+tupleZone)
 	}
 	return dst
 }
 
 // xmlAddrs writes what layer 3 has of a tuple.
-func xmlAddrs(dst []byte, t *flow.Tuple, has flow.TupleHas) []byte {
+func xmlAddrs(dst []byte, v *view, first slot, t *flow.Tuple, has flow.TupleHas) []byte {
 	if has&flow.HasSrc != 0 {
-		dst = xmlAddr(dst, `<src>`, &t.Src, t.Family)
+		dst = v.note(xmlAddr(dst, `<src>`, &t.Src, t.Family), first+tupleSrc)
 	}
 	if has&flow.HasDst != 0 {
-		dst = xmlAddr(dst, `<dst>`, &t.Dst, t.Family)
+		dst = v.note(xmlAddr(dst, `<dst>`, &t.Dst, t.Family), first+tupleDst)
 	}
 	return dst
 }
 
 // xmlPorts writes what layer 4 has of a tuple.
-func xmlPorts(dst []byte, t *flow.Tuple, has flow.TupleHas) []byte {
+func xmlPorts(dst []byte, v *view, first slot, t *flow.Tuple, has flow.TupleHas) []byte {
 	if has&flow.HasSrcPort != 0 {
-		dst = xmlUint(dst, `<sport>`, uint64(t.SrcPort))
+		dst = v.note(xmlUint(dst, `<sport>`, uint64(t.SrcPort)), first+tupleSrcPort)
 	}
 	if has&flow.HasDstPort != 0 {
-		dst = xmlUint(dst, `<dport>`, uint64(t.DstPort))
+		dst = v.note(xmlUint(dst, `<dport>`, uint64(t.DstPort)), first+tupleDstPort)
 	}
 	if has&flow.HasICMPType != 0 {
-		dst = xmlUint(dst, `<icmp_type>`, uint64(t.ICMPType))
+		dst = v.note(xmlUint(dst, `<icmp_type>`, uint64(t.ICMPType)), first+tupleICMPType)
 	}
 	if has&flow.HasICMPCode != 0 {
-		dst = xmlUint(dst, `<icmp_code>`, uint64(t.ICMPCode))
+		dst = v.note(xmlUint(dst, `<icmp_code>`, uint64(t.ICMPCode)), first+tupleICMPCode)
 	}
 	if has&flow.HasICMPID != 0 {
-		dst = xmlUint(dst, `<icmp_id>`, uint64(t.ICMPID))
+		dst = v.note(xmlUint(dst, `<icmp_id>`, uint64(t.ICMPID)), first+tupleICMPID)
 	}
 	if has&hasSrcKey != 0 {
 		dst = xmlKey(dst, `<srckey>`, t.SrcPort)
@@ -146,16 +147,16 @@ func xmlPorts(dst []byte, t *flow.Tuple, has flow.TupleHas) []byte {
 	return dst
 }
 
-func xmlCounters(dst []byte, start string, c *flow.Counters, packets, bytes bool) []byte {
+func xmlCounters(dst []byte, v *view, first slot, start string, c *flow.Counters, packets, bytes bool) []byte {
 	if !packets && !bytes {
 		return dst
 	}
 	dst = append(dst, start...)
 	if packets {
-		dst = xmlUint(dst, `<packets>`, c.Packets)
+		dst = v.note(xmlUint(dst, `<packets>`, c.Packets), first)
 	}
 	if bytes {
-		dst = xmlUint(dst, `<bytes>`, c.Bytes)
+		dst = v.note(xmlUint(dst, `<bytes>`, c.Bytes), first+1)
 	}
 	return xmlEnd(dst, start)
 }
@@ -168,22 +169,22 @@ func xmlIndependent(dst []byte, v *view) []byte {
 	start := len(dst)
 	dst = xmlWord(dst, `<state>`, stateWord(v))
 	if v.got(flow.HasTimeout) {
-		dst = xmlUint(dst, `<timeout>`, uint64(e.Timeout))
+		dst = v.note(xmlUint(dst, `<timeout>`, uint64(e.Timeout)), slotTimeout)
 	}
 	if v.got(flow.HasMark) {
-		dst = xmlUint(dst, `<mark>`, uint64(e.Mark))
+		dst = v.note(xmlUint(dst, `<mark>`, uint64(e.Mark)), slotMark)
 	}
 	if v.got(flow.HasSecCtx) {
 		dst = xmlText(dst, `<secctx>`, e.Extra.SecCtx)
 	}
 	if v.got(flow.HasZone) {
-		dst = xmlUint(dst, `<zone>`, uint64(e.Zone))
+		dst = v.note(xmlUint(dst, `<zone>`, uint64(e.Zone)), slotZone)
 	}
 	if v.got(flow.HasUse) {
-		dst = xmlUint(dst, `<use>`, uint64(e.Use))
+		dst = v.note(xmlUint(dst, `<use>`, uint64(e.Use)), slotUse)
 	}
 	if v.got(flow.HasID) {
-		dst = xmlUint(dst, `<id>`, uint64(e.ID))
+		dst = v.note(xmlUint(dst, `<id>`, uint64(e.ID)), slotID)
 	}
 	if v.got(flow.HasStatus) {
 		dst = xmlStatus(dst, v)
@@ -239,10 +240,10 @@ func xmlStatus(dst []byte, v *view) []byte {
 func xmlTimestamp(dst []byte, v *view) []byte {
 	dst = append(dst, `<timestamp>`...)
 	if v.got(flow.HasStart) {
-		dst = append(strconv.AppendInt(append(dst, `<start>`...), v.e.Start, 10), `</start>`...)
+		dst = v.note(append(strconv.AppendInt(append(dst, `<start>`...), v.e.Start, 10), `</start>`...), slotStartNS)
 	}
 	if v.got(flow.HasStop) {
-		dst = append(strconv.AppendInt(append(dst, `<stop>`...), v.e.Stop, 10), `</stop>`...)
+		dst = v.note(append(strconv.AppendInt(append(dst, `<stop>`...), v.e.Stop, 10), `</stop>`...), slotStopNS)
 	}
 	return append(dst, `</timestamp>`...)
 }
@@ -250,7 +251,7 @@ func xmlTimestamp(dst []byte, v *view) []byte {
 func xmlLabels(dst []byte, v *view) []byte {
 	dst = append(dst, `<labels`...)
 	if v.got(flow.HasLabels) {
-		dst = append(hex.AppendEncode(append(dst, ` raw="`...), v.e.Labels[:]), '"')
+		dst = v.note(append(hex.AppendEncode(append(dst, ` raw="`...), v.e.Labels[:]), '"'), slotLabels)
 	}
 	dst = append(dst, '>')
 	if v.got(flow.HasLabelNames) {

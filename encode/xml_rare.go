@@ -40,22 +40,22 @@ func xmlNAT(dst []byte, v *view) []byte {
 		dst = xmlAttrWord(dst, ` type="`, n.Kind.String())
 	}
 	if v.shows(partNATSrc) {
-		dst = append(appendAddr(append(dst, ` src="`...), &n.Src, family), '"')
+		dst = v.note(append(appendAddr(append(dst, ` src="`...), &n.Src, family), '"'), slotReply+tupleDst)
 	}
 	if n.Ports && v.shows(partNATSrcPort) {
-		dst = xmlAttr(dst, ` sport="`, uint64(n.SrcPort))
+		dst = v.note(xmlAttr(dst, ` sport="`, uint64(n.SrcPort)), slotReply+tupleDstPort)
 	}
 	if v.shows(partNATDst) {
-		dst = append(appendAddr(append(dst, ` dst="`...), &n.Dst, family), '"')
+		dst = v.note(append(appendAddr(append(dst, ` dst="`...), &n.Dst, family), '"'), slotReply+tupleSrc)
 	}
 	if n.Ports && v.shows(partNATDstPort) {
-		dst = xmlAttr(dst, ` dport="`, uint64(n.DstPort))
+		dst = v.note(xmlAttr(dst, ` dport="`, uint64(n.DstPort)), slotReply+tupleSrcPort)
 	}
 	if n.IPFIXEvent != 0 && v.shows(partNATEvent) {
 		dst = xmlAttr(dst, ` ipfix_event="`, uint64(n.IPFIXEvent))
 	}
 	if id, ok := v.appendNATCommunity(append(dst, ` community_id="`...)); ok {
-		dst = append(id, '"')
+		dst = v.note(append(id, '"'), slotNATCommunity)
 	}
 	return xmlEmpty(dst, at, start)
 }
@@ -72,16 +72,16 @@ func xmlTCP(dst []byte, v *view) []byte {
 		dst = xmlAttr(dst, ` state_raw="`, uint64(t.State))
 	}
 	if v.got(flow.HasTCPWScaleOrig) {
-		dst = xmlAttr(dst, ` wscale_orig="`, uint64(t.WScaleOrig))
+		dst = v.note(xmlAttr(dst, ` wscale_orig="`, uint64(t.WScaleOrig)), slotWScaleOrig)
 	}
 	if v.got(flow.HasTCPWScaleReply) {
-		dst = xmlAttr(dst, ` wscale_reply="`, uint64(t.WScaleReply))
+		dst = v.note(xmlAttr(dst, ` wscale_reply="`, uint64(t.WScaleReply)), slotWScaleReply)
 	}
 	if v.got(flow.HasTCPFlagsOrig) {
-		dst = xmlAttr(dst, ` flags_orig="`, uint64(t.FlagsOrig))
+		dst = v.note(xmlAttr(dst, ` flags_orig="`, uint64(t.FlagsOrig)), slotFlagsOrig)
 	}
 	if v.got(flow.HasTCPFlagsReply) {
-		dst = xmlAttr(dst, ` flags_reply="`, uint64(t.FlagsReply))
+		dst = v.note(xmlAttr(dst, ` flags_reply="`, uint64(t.FlagsReply)), slotFlagsReply)
 	}
 	return xmlEmpty(dst, at, start)
 }
@@ -98,10 +98,10 @@ func xmlSCTP(dst []byte, v *view) []byte {
 		dst = xmlAttr(dst, ` state_raw="`, uint64(s.State))
 	}
 	if v.got(flow.HasSCTPVTagOrig) {
-		dst = xmlAttr(dst, ` vtag_orig="`, uint64(s.VTagOrig))
+		dst = v.note(xmlAttr(dst, ` vtag_orig="`, uint64(s.VTagOrig)), slotVTagOrig)
 	}
 	if v.got(flow.HasSCTPVTagReply) {
-		dst = xmlAttr(dst, ` vtag_reply="`, uint64(s.VTagReply))
+		dst = v.note(xmlAttr(dst, ` vtag_reply="`, uint64(s.VTagReply)), slotVTagReply)
 	}
 	return xmlEmpty(dst, at, start)
 }
@@ -134,7 +134,7 @@ func xmlExtra(dst []byte, v *view) []byte {
 	x := v.e.Extra
 	if v.wantsMaster() {
 		dst = append(dst, `<master>`...)
-		dst = append(xmlTuple(dst, xmlAlone(&x.Master, v.master), &x.Master, v.master), `</master>`...)
+		dst = append(xmlTuple(dst, v, slotNone, xmlAlone(&x.Master, v.master), &x.Master, v.master), `</master>`...)
 	}
 	if v.got(seqAdjBits) {
 		dst = append(dst, `<seqadj>`...)
