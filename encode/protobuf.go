@@ -29,6 +29,7 @@ type protobufEncoder struct {
 	node   []byte       // field 3
 	run    [runLen]byte // field 11
 	place  []byte       // fields 19 to 21
+	schema [16]byte     // field 16 and what no one reads
 	room   int          // what these take, with the pages between them
 	valid  string       // the last name of a program, which is UTF-8
 }
@@ -62,6 +63,7 @@ func (p *protobufEncoder) Append(dst []byte, e *flow.Event) []byte {
 // remember renders what is the same for every event of an origin.
 func (p *protobufEncoder) remember(o *flow.Origin) {
 	p.origin, p.known = o, true
+	copy(p.schema[:], pbSchema)
 	if o == nil {
 		o = &flow.Origin{}
 	}
@@ -131,7 +133,8 @@ func (p *protobufEncoder) flow(w *pbPage, v *view) (n int) {
 	if v.got(tcpBits) {
 		n = w.tcp(n, v)
 	}
-	n = w.text(n, pbSchema)
+	*(*[16]byte)(w[n:]) = p.schema
+	n += len(pbSchema)
 	if e.TimeSource != 0 && v.shows(partTimeSource) {
 		n = w.small(n, 17, uint8(e.TimeSource))
 	}
@@ -296,6 +299,9 @@ func pbDump(dst []byte, v *view) []byte {
 // pbTail writes fields 50 to 56.
 func pbTail(dst []byte, v *view) []byte {
 	e := v.e
+	if !v.got(flow.HasInterval|flow.HasExpect|flow.HasSynthetic|flow.HasBounds) && e.Gap == nil && e.Agent == nil {
+		return dst
+	}
 	if v.got(flow.HasInterval) {
 		dst = pbUint(dst, 50, notNegative(e.Interval))
 	}

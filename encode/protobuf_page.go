@@ -115,14 +115,25 @@ func (w *pbPage) member(n, at, start int) int {
 
 func (w *pbPage) addr(n int, num protowire.Number, a *flow.Addr, f flow.Family) int {
 	n = w.tag(n, num, protowire.BytesType)
-	if f == flow.IPv4 {
-		w[n] = 4
-		copy(w[n+1:n+5], a[:4])
-		return n + 5
+	size := f.AddrLen()
+	w[n] = byte(size)
+	*(*flow.Addr)(w[n+1:]) = *a
+	return n + 1 + size
+}
+
+// addrs writes both addresses of a tuple, fields 1 and 2.
+func (w *pbPage) addrs(n int, t *flow.Tuple) int {
+	if t.Family == flow.IPv4 {
+		src, dst := binary.LittleEndian.Uint32(t.Src[:]), binary.LittleEndian.Uint32(t.Dst[:])
+		binary.LittleEndian.PutUint64(w[n:], uint64(src)<<16|0x040a)
+		binary.LittleEndian.PutUint64(w[n+6:], uint64(dst)<<16|0x0412)
+		return n + 12
 	}
-	w[n] = 16
-	copy(w[n+1:n+17], a[:])
-	return n + 17
+	binary.LittleEndian.PutUint16(w[n:], 0x100a)
+	*(*flow.Addr)(w[n+2:]) = t.Src
+	binary.LittleEndian.PutUint16(w[n+18:], 0x1012)
+	*(*flow.Addr)(w[n+20:]) = t.Dst
+	return n + 36
 }
 
 // text writes bytes of which the page has room for all.

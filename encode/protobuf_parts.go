@@ -50,10 +50,12 @@ func (w *pbPage) counters(n int, num protowire.Number, c *flow.Counters, packets
 
 // tuple writes a tuple's fields 1 to 10.
 func (w *pbPage) tuple(n int, t *flow.Tuple, has flow.TupleHas) int {
-	if has&flow.HasSrc != 0 {
+	switch has & flow.HasAddrs {
+	case flow.HasAddrs:
+		n = w.addrs(n, t)
+	case flow.HasSrc:
 		n = w.addr(n, 1, &t.Src, t.Family)
-	}
-	if has&flow.HasDst != 0 {
+	case flow.HasDst:
 		n = w.addr(n, 2, &t.Dst, t.Family)
 	}
 	if has&flow.HasSrcPort != 0 {
