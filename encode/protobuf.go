@@ -31,7 +31,8 @@ type protobufEncoder struct {
 	place  []byte       // fields 19 to 21
 	schema [16]byte     // field 16 and what no one reads
 	room   int          // what these take, with the pages between them
-	valid  string       // the last name of a program, which is UTF-8
+	named  [32]pbNames
+	valid  string // the last name of a program, which is UTF-8
 }
 
 // Append implements Encoder.
@@ -45,7 +46,11 @@ func (p *protobufEncoder) Append(dst []byte, e *flow.Event) []byte {
 	dst = append(pbWritten(dst, pbBehind(dst).when(e)), p.node...)
 	dst = pbWritten(dst, p.flow(pbBehind(dst), &v))
 	dst = append(dst, p.place...)
-	dst = pbWritten(dst, pbBehind(dst).names(&v))
+	dst = pbWritten(dst, p.names(pbBehind(dst), &v))
+	if v.got(sctpBits) {
+		dst = pbReserve(dst, 0)
+		dst = pbWritten(dst, pbBehind(dst).sctp(0, &v))
+	}
 	if v.got(dccpBits) {
 		dst = pbDCCP(dst, &v)
 	}
@@ -147,7 +152,37 @@ func (p *protobufEncoder) flow(w *pbPage, v *view) (n int) {
 // pbSchema is field 16, whole: its tag, its length and Schema.
 const pbSchema = "\x82\x01\x0a" + Schema
 
-// names writes fields 22 to 25.
+// pbNames are fields 22 to 24 as they were written once.
+type pbNames struct {
+	of   uint64 // what decides them
+	len  int
+	text [pbNamesLen]byte
+}
+
+// pbNamesLen is more than fields 22 to 24 take: 3, 10 and 19 bytes.
+const pbNamesLen = 40
+
+// names writes fields 22 to 24. Most records have names that one of the last had.
+func (p *protobufEncoder) names(w *pbPage, v *view) int {
+	e := v.e
+	of := uint64(e.Family) << 32
+	if v.hasProto {
+		of |= 1<<48 | uint64(e.Proto)<<40
+	}
+	if v.got(flow.HasStatus) {
+		of |= 1<<49 | uint64(e.Status)
+	}
+	known := &p.named[of*0x9e3779b97f4a7c15>>59%uint64(len(p.named))]
+	if known.of != of {
+		known.of, known.len = of, w.names(v)
+		copy(known.text[:], w[:])
+		return known.len
+	}
+	*(*[pbNamesLen]byte)(w[:]) = known.text
+	return known.len
+}
+
+// names writes fields 22 to 24.
 func (w *pbPage) names(v *view) (n int) {
 	e := v.e
 	if f := familyNumber(e.Family); f != 0 && v.shows(partFamily) {
@@ -162,9 +197,6 @@ func (w *pbPage) names(v *view) (n int) {
 	}
 	if v.got(flow.HasStatus) && v.shows(partStatus) {
 		n = w.bits(n, 24, e.Status, flow.StatusName)
-	}
-	if v.got(sctpBits) {
-		n = w.sctp(n, v)
 	}
 	return n
 }

@@ -121,6 +121,24 @@ func (w *pbPage) addr(n int, num protowire.Number, a *flow.Addr, f flow.Family) 
 	return n + 1 + size
 }
 
+// ports writes both ports of a tuple, fields 3 and 4, without a branch: how many
+// digits a port has changes from flow to flow.
+func (w *pbPage) ports(n int, src, dst uint16) int {
+	x, more := pbPort(src)
+	binary.LittleEndian.PutUint32(w[n:], x<<8|3<<3)
+	n += 2 + more
+	x, more = pbPort(dst)
+	binary.LittleEndian.PutUint32(w[n:], x<<8|4<<3)
+	return n + 2 + more
+}
+
+// pbPort gives a port as a varint and how many bytes it has beside the first.
+func pbPort(port uint16) (x uint32, more int) {
+	v := uint32(port)
+	two, three := (0x7f-v)>>31, (0x3fff-v)>>31
+	return v&0x7f | v<<1&0x7f00 | v<<2&0x030000 | two<<7 | three<<15, int(two + three)
+}
+
 // addrs writes both addresses of a tuple, fields 1 and 2.
 func (w *pbPage) addrs(n int, t *flow.Tuple) int {
 	if t.Family == flow.IPv4 {

@@ -58,10 +58,12 @@ func (w *pbPage) tuple(n int, t *flow.Tuple, has flow.TupleHas) int {
 	case flow.HasDst:
 		n = w.addr(n, 2, &t.Dst, t.Family)
 	}
-	if has&flow.HasSrcPort != 0 {
+	switch has & flow.HasPorts {
+	case flow.HasPorts:
+		n = w.ports(n, t.SrcPort, t.DstPort)
+	case flow.HasSrcPort:
 		n = w.varint(w.key(n, 3), uint64(t.SrcPort))
-	}
-	if has&flow.HasDstPort != 0 {
+	case flow.HasDstPort:
 		n = w.varint(w.key(n, 4), uint64(t.DstPort))
 	}
 	if has&^(flow.HasAddrs|flow.HasPorts|flow.HasProto) == 0 {
