@@ -121,14 +121,27 @@ func (w *pbPage) addr(n int, num protowire.Number, a *flow.Addr, f flow.Family) 
 	return n + 1 + size
 }
 
-// ports writes both ports of a tuple, fields 3 and 4, without a branch: how many
-// digits a port has changes from flow to flow.
-func (w *pbPage) ports(n int, src, dst uint16) int {
-	x, more := pbPort(src)
-	binary.LittleEndian.PutUint32(w[n:], x<<8|3<<3)
+// ends writes addresses and ports of a tuple that has these, fields 1 to 4,
+// without a branch on the ports: how many digits a port has changes from flow to
+// flow. The tags are 1<<3|2, 2<<3|2, 3<<3 and 4<<3.
+func (w *pbPage) ends(n int, t *flow.Tuple) int {
+	if t.Family == flow.IPv4 {
+		src, dst := binary.LittleEndian.Uint32(t.Src[:]), binary.LittleEndian.Uint32(t.Dst[:])
+		binary.LittleEndian.PutUint64(w[n:], uint64(src)<<16|0x040a)
+		binary.LittleEndian.PutUint64(w[n+6:], uint64(dst)<<16|0x0412)
+		n += 12
+	} else {
+		binary.LittleEndian.PutUint16(w[n:], 0x100a)
+		*(*flow.Addr)(w[n+2:]) = t.Src
+		binary.LittleEndian.PutUint16(w[n+18:], 0x1012)
+		*(*flow.Addr)(w[n+20:]) = t.Dst
+		n += 36
+	}
+	port, more := pbPort(t.SrcPort)
+	binary.LittleEndian.PutUint32(w[n:], port<<8|0x18)
 	n += 2 + more
-	x, more = pbPort(dst)
-	binary.LittleEndian.PutUint32(w[n:], x<<8|4<<3)
+	port, more = pbPort(t.DstPort)
+	binary.LittleEndian.PutUint32(w[n:], port<<8|0x20)
 	return n + 2 + more
 }
 
@@ -137,21 +150,6 @@ func pbPort(port uint16) (x uint32, more int) {
 	v := uint32(port)
 	two, three := (0x7f-v)>>31, (0x3fff-v)>>31
 	return v&0x7f | v<<1&0x7f00 | v<<2&0x030000 | two<<7 | three<<15, int(two + three)
-}
-
-// addrs writes both addresses of a tuple, fields 1 and 2.
-func (w *pbPage) addrs(n int, t *flow.Tuple) int {
-	if t.Family == flow.IPv4 {
-		src, dst := binary.LittleEndian.Uint32(t.Src[:]), binary.LittleEndian.Uint32(t.Dst[:])
-		binary.LittleEndian.PutUint64(w[n:], uint64(src)<<16|0x040a)
-		binary.LittleEndian.PutUint64(w[n+6:], uint64(dst)<<16|0x0412)
-		return n + 12
-	}
-	binary.LittleEndian.PutUint16(w[n:], 0x100a)
-	*(*flow.Addr)(w[n+2:]) = t.Src
-	binary.LittleEndian.PutUint16(w[n+18:], 0x1012)
-	*(*flow.Addr)(w[n+20:]) = t.Dst
-	return n + 36
 }
 
 // text writes bytes of which the page has room for all.

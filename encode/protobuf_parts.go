@@ -50,24 +50,20 @@ func (w *pbPage) counters(n int, num protowire.Number, c *flow.Counters, packets
 
 // tuple writes a tuple's fields 1 to 10.
 func (w *pbPage) tuple(n int, t *flow.Tuple, has flow.TupleHas) int {
-	switch has & flow.HasAddrs {
-	case flow.HasAddrs:
-		n = w.addrs(n, t)
-	case flow.HasSrc:
+	if has&^flow.HasProto == flow.HasAddrs|flow.HasPorts {
+		return w.ends(n, t)
+	}
+	if has&flow.HasSrc != 0 {
 		n = w.addr(n, 1, &t.Src, t.Family)
-	case flow.HasDst:
+	}
+	if has&flow.HasDst != 0 {
 		n = w.addr(n, 2, &t.Dst, t.Family)
 	}
-	switch has & flow.HasPorts {
-	case flow.HasPorts:
-		n = w.ports(n, t.SrcPort, t.DstPort)
-	case flow.HasSrcPort:
+	if has&flow.HasSrcPort != 0 {
 		n = w.varint(w.key(n, 3), uint64(t.SrcPort))
-	case flow.HasDstPort:
-		n = w.varint(w.key(n, 4), uint64(t.DstPort))
 	}
-	if has&^(flow.HasAddrs|flow.HasPorts|flow.HasProto) == 0 {
-		return n
+	if has&flow.HasDstPort != 0 {
+		n = w.varint(w.key(n, 4), uint64(t.DstPort))
 	}
 	if has&flow.HasICMPType != 0 {
 		n = w.small(n, 5, t.ICMPType)
