@@ -67,7 +67,7 @@ func (w twoWays) same(t *testing.T, p []byte) (events int) {
 			t.Fatalf("got\n%sby the walk\n%s%x", got, want, p)
 		}
 	}
-	return got.events
+	return int(got.events)
 }
 
 // TestQuickAttrs holds the fast forms to the walk: with what a kernel has sent,
