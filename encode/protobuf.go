@@ -1,8 +1,6 @@
 package encode
 
 import (
-	"unicode/utf8"
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/ctferry/ctferry/source/flow"
@@ -23,30 +21,22 @@ func protobufFormat() Format {
 // their numbers, which are those of record.proto, and map keys are sorted, so
 // that the bytes are those of any deterministic encoder.
 type protobufEncoder struct {
-	p      Projection
-	origin *flow.Origin
-	known  bool         // what follows is of origin
-	node   []byte       // field 3
-	run    [runLen]byte // field 11
-	place  []byte       // fields 19 to 21
-	schema [16]byte     // field 16 and what no one reads
-	room   int          // what these take, with the pages between them
-	named  [32]pbNames
-	valid  string // the last name of a program, which is UTF-8
+	p    Projection
+	seen pbSeen
 }
 
 // Append implements Encoder.
 func (p *protobufEncoder) Append(dst []byte, e *flow.Event) []byte {
 	var v view
 	v.init(&p.p, e)
-	if !p.known || p.origin != e.Origin {
-		p.remember(e.Origin)
+	if !p.seen.known || p.seen.origin != e.Origin {
+		p.seen.remember(&p.p, e.Origin)
 	}
-	dst = pbReserve(dst, p.room)
-	dst = append(pbWritten(dst, pbBehind(dst).when(e)), p.node...)
+	dst = pbReserve(dst, p.seen.room)
+	dst = append(pbWritten(dst, pbBehind(dst).when(e)), p.seen.node...)
 	dst = pbWritten(dst, p.flow(pbBehind(dst), &v))
-	dst = append(dst, p.place...)
-	dst = pbWritten(dst, p.names(pbBehind(dst), &v))
+	dst = append(dst, p.seen.place...)
+	dst = pbWritten(dst, p.seen.names(pbBehind(dst), &v))
 	if v.got(sctpBits) {
 		dst = pbReserve(dst, 0)
 		dst = pbWritten(dst, pbBehind(dst).sctp(0, &v))
@@ -54,7 +44,7 @@ func (p *protobufEncoder) Append(dst []byte, e *flow.Event) []byte {
 	if v.got(dccpBits) {
 		dst = pbDCCP(dst, &v)
 	}
-	dst = pbValues(dst, &v)
+	dst = p.values(dst, &v)
 	if v.has&inExtra != 0 {
 		dst = pbExtra(dst, &v)
 	}
@@ -63,35 +53,6 @@ func (p *protobufEncoder) Append(dst []byte, e *flow.Event) []byte {
 		dst = pbDump(dst, &v)
 	}
 	return pbTail(dst, &v)
-}
-
-// remember renders what is the same for every event of an origin.
-func (p *protobufEncoder) remember(o *flow.Origin) {
-	p.origin, p.known = o, true
-	copy(p.schema[:], pbSchema)
-	if o == nil {
-		o = &flow.Origin{}
-	}
-	show := ^p.p.hidden.part
-	p.node = pbStringIf(p.node[:0], 3, o.Node)
-	pbBytes(p.run[:0], 11, o.Run[:])
-	b := p.place[:0]
-	if show&partNetNS != 0 {
-		b = pbStringIf(b, 19, o.NetNS)
-	}
-	if show&partMeta != 0 {
-		for _, m := range o.Meta {
-			var start int
-			b, start = pbOpen(b, 20)
-			b = pbString(pbString(b, 1, m.Key), 2, m.Value)
-			b = pbClose(b, start)
-		}
-	}
-	if o.BootID != [16]byte{} && show&partBootID != 0 {
-		b = pbBytes(b, 21, o.BootID[:])
-	}
-	p.place = b
-	p.room = len(p.node) + len(p.place) + pbRoom
 }
 
 // when writes fields 1 and 2.
@@ -124,7 +85,7 @@ func (p *protobufEncoder) flow(w *pbPage, v *view) (n int) {
 	if e.Seq != 0 {
 		n = w.varint(w.key(n, 10), e.Seq)
 	}
-	*(*[runLen]byte)(w[n:]) = p.run
+	*(*[runLen]byte)(w[n:]) = p.seen.run
 	n += runLen
 	if e.Table != 0 {
 		n = w.small(n, 12, uint8(e.Table))
@@ -138,7 +99,7 @@ func (p *protobufEncoder) flow(w *pbPage, v *view) (n int) {
 	if v.got(tcpBits) {
 		n = w.tcp(n, v)
 	}
-	*(*[16]byte)(w[n:]) = p.schema
+	*(*[16]byte)(w[n:]) = p.seen.schema
 	n += len(pbSchema)
 	if e.TimeSource != 0 && v.shows(partTimeSource) {
 		n = w.small(n, 17, uint8(e.TimeSource))
@@ -151,36 +112,6 @@ func (p *protobufEncoder) flow(w *pbPage, v *view) (n int) {
 
 // pbSchema is field 16, whole: its tag, its length and Schema.
 const pbSchema = "\x82\x01\x0a" + Schema
-
-// pbNames are fields 22 to 24 as they were written once.
-type pbNames struct {
-	of   uint64 // what decides them
-	len  int
-	text [pbNamesLen]byte
-}
-
-// pbNamesLen is more than fields 22 to 24 take: 3, 10 and 19 bytes.
-const pbNamesLen = 40
-
-// names writes fields 22 to 24. Most records have names that one of the last had.
-func (p *protobufEncoder) names(w *pbPage, v *view) int {
-	e := v.e
-	of := uint64(e.Family) << 32
-	if v.hasProto {
-		of |= 1<<48 | uint64(e.Proto)<<40
-	}
-	if v.got(flow.HasStatus) {
-		of |= 1<<49 | uint64(e.Status)
-	}
-	known := &p.named[of*0x9e3779b97f4a7c15>>59%uint64(len(p.named))]
-	if known.of != of {
-		known.of, known.len = of, w.names(v)
-		copy(known.text[:], w[:])
-		return known.len
-	}
-	*(*[pbNamesLen]byte)(w[:]) = known.text
-	return known.len
-}
 
 // names writes fields 22 to 24.
 func (w *pbPage) names(v *view) (n int) {
@@ -212,8 +143,8 @@ func familyNumber(f flow.Family) uint8 {
 	return 0
 }
 
-// pbValues writes fields 27 to 33.
-func pbValues(dst []byte, v *view) []byte {
+// values writes fields 27 to 33.
+func (p *protobufEncoder) values(dst []byte, v *view) []byte {
 	e := v.e
 	dst = pbReserve(dst, 0)
 	w, n := pbBehind(dst), 0
@@ -224,7 +155,7 @@ func pbValues(dst []byte, v *view) []byte {
 		n = w.varint(w.key(n, 28), uint64(e.Zone))
 	}
 	if v.got(flow.HasLabelNames | flow.HasLabels | flow.HasSecCtx | flow.HasHelper) {
-		dst = pbReserve(pbNamed(pbWritten(dst, n), v), 0)
+		dst = pbReserve(p.labels(pbWritten(dst, n), v), 0)
 		w, n = pbBehind(dst), 0
 	}
 	if v.got(flow.HasUse) {
@@ -233,8 +164,8 @@ func pbValues(dst []byte, v *view) []byte {
 	return pbWritten(dst, n)
 }
 
-// pbNamed writes fields 29 to 32.
-func pbNamed(dst []byte, v *view) []byte {
+// labels writes fields 29 to 32.
+func (p *protobufEncoder) labels(dst []byte, v *view) []byte {
 	e := v.e
 	if v.got(flow.HasLabelNames) {
 		for _, name := range e.Extra.LabelNames {
@@ -245,10 +176,10 @@ func pbNamed(dst []byte, v *view) []byte {
 		dst = pbBytes(dst, 30, e.Labels[:])
 	}
 	if v.got(flow.HasSecCtx) {
-		dst = pbString(dst, 31, e.Extra.SecCtx)
+		dst = p.seen.secctx.appendTo(dst, 31, e.Extra.SecCtx)
 	}
 	if v.got(flow.HasHelper) {
-		dst = pbString(dst, 32, e.Extra.Helper)
+		dst = p.seen.helper.appendTo(dst, 32, e.Extra.Helper)
 	}
 	return dst
 }
@@ -262,7 +193,7 @@ func (p *protobufEncoder) times(dst []byte, v *view) []byte {
 		n = w.varint(w.key(n, 38), uint64(e.PortID))
 	}
 	if v.got(flow.HasProgName) {
-		dst = pbReserve(p.program(pbWritten(dst, n), e.Extra.ProgName), 0)
+		dst = pbReserve(p.seen.progname.appendTo(pbWritten(dst, n), 39, e.Extra.ProgName), 0)
 		w, n = pbBehind(dst), 0
 	}
 	if v.got(flow.HasStart) {
@@ -294,17 +225,6 @@ func pbCommunity(dst []byte, v *view) []byte {
 		return pbClose(id, start)
 	}
 	return dst[:at]
-}
-
-// program writes field 39. It looks at a name once: the same one comes again.
-func (p *protobufEncoder) program(dst []byte, name string) []byte {
-	if name != p.valid {
-		if !utf8.ValidString(name) {
-			return pbString(dst, 39, name)
-		}
-		p.valid = name
-	}
-	return append(pbVarint(pbTag(dst, 39, protowire.BytesType), uint64(len(name))), name...)
 }
 
 // pbDump writes fields 45 to 49.
