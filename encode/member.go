@@ -118,5 +118,5 @@ func bitName(nameOf func(int) string) func(string) (uint64, bool) {
 // familyWord gives a family its number in the enum.
 func familyWord(word string) (uint64, bool) {
 	f, ok := flow.ParseFamily(word)
-	return familyNumber(f), ok
+	return uint64(familyNumber(f)), ok
 }

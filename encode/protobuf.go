@@ -21,127 +21,119 @@ func protobufFormat() Format {
 // their numbers, which are those of record.proto, and map keys are sorted, so
 // that the bytes are those of any deterministic encoder.
 type protobufEncoder struct {
-	p      Projection
-	origin *flow.Origin
-	known  bool   // what follows is of origin
-	node   []byte // field 3
-	run    []byte // field 11
-	place  []byte // fields 19 to 21
+	p    Projection
+	seen pbSeen
 }
 
 // Append implements Encoder.
 func (p *protobufEncoder) Append(dst []byte, e *flow.Event) []byte {
 	var v view
 	v.init(&p.p, e)
-	if !p.known || p.origin != e.Origin {
-		p.remember(e.Origin)
+	if !p.seen.known || p.seen.origin != e.Origin {
+		p.seen.remember(&p.p, e.Origin)
 	}
-	dst = p.hot(dst, &v)
-	dst = p.warm(dst, &v)
-	dst = pbValues(dst, &v)
+	dst = pbReserve(dst, p.seen.room)
+	dst = append(pbWritten(dst, pbBehind(dst).when(e)), p.seen.node...)
+	dst = pbWritten(dst, p.flow(pbBehind(dst), &v))
+	dst = append(dst, p.seen.place...)
+	dst = pbWritten(dst, p.seen.names(pbBehind(dst), &v))
+	if v.got(sctpBits) {
+		dst = pbReserve(dst, 0)
+		dst = pbWritten(dst, pbBehind(dst).sctp(0, &v))
+	}
+	if v.got(dccpBits) {
+		dst = pbDCCP(dst, &v)
+	}
+	dst = p.values(dst, &v)
 	if v.has&inExtra != 0 {
 		dst = pbExtra(dst, &v)
 	}
-	dst = pbTimes(dst, &v)
+	dst = p.times(dst, &v)
 	if e.Dump != nil {
 		dst = pbDump(dst, &v)
 	}
 	return pbTail(dst, &v)
 }
 
-// remember renders what is the same for every event of an origin.
-func (p *protobufEncoder) remember(o *flow.Origin) {
-	p.origin, p.known = o, true
-	if o == nil {
-		o = &flow.Origin{}
+// when writes fields 1 and 2.
+func (w *pbPage) when(e *flow.Event) (n int) {
+	if e.Type != 0 {
+		n = w.small(n, 1, uint8(e.Type))
 	}
-	show := ^p.p.hidden.part
-	p.node = pbStringIf(p.node[:0], 3, o.Node)
-	p.run = pbBytes(p.run[:0], 11, o.Run[:])
-	b := p.place[:0]
-	if show&partNetNS != 0 {
-		b = pbStringIf(b, 19, o.NetNS)
+	if e.Time != 0 {
+		n = w.fixed(n, 2, uint64(e.Time))
 	}
-	if show&partMeta != 0 {
-		for _, m := range o.Meta {
-			var start int
-			b, start = pbOpen(b, 20)
-			b = pbString(pbString(b, 1, m.Key), 2, m.Value)
-			b = pbClose(b, start)
-		}
-	}
-	if o.BootID != [16]byte{} && show&partBootID != 0 {
-		b = pbBytes(b, 21, o.BootID[:])
-	}
-	p.place = b
+	return n
 }
 
-// hot writes fields 1 to 15.
-func (p *protobufEncoder) hot(dst []byte, v *view) []byte {
+// flow writes fields 4 to 18.
+func (p *protobufEncoder) flow(w *pbPage, v *view) (n int) {
 	e := v.e
-	dst = pbUintIf(dst, 1, uint64(e.Type))
-	dst = append(pbFixedIf(dst, 2, uint64(e.Time)), p.node...)
 	if v.got(flow.HasFlowID) {
-		dst = pbFixed(dst, 4, e.FlowID)
+		n = w.fixed(n, 4, e.FlowID)
 	}
-	dst = pbSides(dst, v)
+	n = w.sides(n, v)
 	if v.hasProto && v.shows(partProtoNum) {
-		dst = pbUint(dst, 7, uint64(e.Proto))
+		n = w.small(n, 7, e.Proto)
 	}
 	if v.got(flow.HasStatus) && v.shows(partStatusRaw) {
-		dst = pbUint(dst, 8, uint64(e.Status))
+		n = w.varint(w.key(n, 8), uint64(e.Status))
 	}
 	if v.hasNAT {
-		dst = pbNAT(dst, v)
+		n = w.nat(n, v)
 	}
-	dst = append(pbUintIf(dst, 10, e.Seq), p.run...)
-	dst = pbUintIf(dst, 12, uint64(e.Table))
+	if e.Seq != 0 {
+		n = w.varint(w.key(n, 10), e.Seq)
+	}
+	*(*[runLen]byte)(w[n:]) = p.seen.run
+	n += runLen
+	if e.Table != 0 {
+		n = w.small(n, 12, uint8(e.Table))
+	}
 	if v.got(flow.HasTimeout) {
-		dst = pbUint(dst, 13, uint64(e.Timeout))
+		n = w.varint(w.key(n, 13), uint64(e.Timeout))
 	}
 	if v.got(flow.HasID) {
-		dst = pbUint(dst, 14, uint64(e.ID))
+		n = w.varint(w.key(n, 14), uint64(e.ID))
 	}
 	if v.got(tcpBits) {
-		dst = pbTCP(dst, v)
+		n = w.tcp(n, v)
 	}
-	return dst
+	*(*[16]byte)(w[n:]) = p.seen.schema
+	n += len(pbSchema)
+	if e.TimeSource != 0 && v.shows(partTimeSource) {
+		n = w.small(n, 17, uint8(e.TimeSource))
+	}
+	if v.got(flow.HasReceived) {
+		n = w.fixed(n, 18, uint64(e.Received))
+	}
+	return n
 }
 
 // pbSchema is field 16, whole: its tag, its length and Schema.
 const pbSchema = "\x82\x01\x0a" + Schema
 
-// warm writes fields 16 to 26.
-func (p *protobufEncoder) warm(dst []byte, v *view) []byte {
+// names writes fields 22 to 24.
+func (w *pbPage) names(v *view) (n int) {
 	e := v.e
-	dst = append(dst, pbSchema...)
-	if v.shows(partTimeSource) {
-		dst = pbUintIf(dst, 17, uint64(e.TimeSource))
-	}
-	if v.got(flow.HasReceived) {
-		dst = pbFixed(dst, 18, uint64(e.Received))
-	}
-	dst = append(dst, p.place...)
-	if v.shows(partFamily) {
-		dst = pbUintIf(dst, 22, familyNumber(e.Family))
+	if f := familyNumber(e.Family); f != 0 && v.shows(partFamily) {
+		n = w.small(n, 22, f)
 	}
 	if v.hasProto && v.shows(partProto) {
-		dst = pbStringIf(dst, 23, flow.ProtoName(e.Proto))
+		if name := flow.ProtoName(e.Proto); name != "" {
+			n = w.tag(n, 23, protowire.BytesType)
+			w[n] = byte(len(name))
+			n = w.text(n+1, name)
+		}
 	}
 	if v.got(flow.HasStatus) && v.shows(partStatus) {
-		dst = pbBits(dst, 24, e.Status, flow.StatusName)
+		n = w.bits(n, 24, e.Status, flow.StatusName)
 	}
-	if v.got(sctpBits) {
-		dst = pbSCTP(dst, v)
-	}
-	if v.got(dccpBits) {
-		dst = pbDCCP(dst, v)
-	}
-	return dst
+	return n
 }
 
 // familyNumber is the number of a family in the enum Family.
-func familyNumber(f flow.Family) uint64 {
+func familyNumber(f flow.Family) uint8 {
 	switch f {
 	case flow.IPv4:
 		return 1
@@ -151,15 +143,30 @@ func familyNumber(f flow.Family) uint64 {
 	return 0
 }
 
-// pbValues writes fields 27 to 33.
-func pbValues(dst []byte, v *view) []byte {
+// values writes fields 27 to 33.
+func (p *protobufEncoder) values(dst []byte, v *view) []byte {
 	e := v.e
+	dst = pbReserve(dst, 0)
+	w, n := pbBehind(dst), 0
 	if v.got(flow.HasMark) {
-		dst = pbUint(dst, 27, uint64(e.Mark))
+		n = w.varint(w.key(n, 27), uint64(e.Mark))
 	}
 	if v.got(flow.HasZone) {
-		dst = pbUint(dst, 28, uint64(e.Zone))
+		n = w.varint(w.key(n, 28), uint64(e.Zone))
 	}
+	if v.got(flow.HasLabelNames | flow.HasLabels | flow.HasSecCtx | flow.HasHelper) {
+		dst = pbReserve(p.labels(pbWritten(dst, n), v), 0)
+		w, n = pbBehind(dst), 0
+	}
+	if v.got(flow.HasUse) {
+		n = w.varint(w.key(n, 33), uint64(e.Use))
+	}
+	return pbWritten(dst, n)
+}
+
+// labels writes fields 29 to 32.
+func (p *protobufEncoder) labels(dst []byte, v *view) []byte {
+	e := v.e
 	if v.got(flow.HasLabelNames) {
 		for _, name := range e.Extra.LabelNames {
 			dst = pbString(dst, 29, name)
@@ -169,38 +176,49 @@ func pbValues(dst []byte, v *view) []byte {
 		dst = pbBytes(dst, 30, e.Labels[:])
 	}
 	if v.got(flow.HasSecCtx) {
-		dst = pbString(dst, 31, e.Extra.SecCtx)
+		dst = p.seen.secctx.appendTo(dst, 31, e.Extra.SecCtx)
 	}
 	if v.got(flow.HasHelper) {
-		dst = pbString(dst, 32, e.Extra.Helper)
-	}
-	if v.got(flow.HasUse) {
-		dst = pbUint(dst, 33, uint64(e.Use))
+		dst = p.seen.helper.appendTo(dst, 32, e.Extra.Helper)
 	}
 	return dst
 }
 
-// pbTimes writes fields 38 to 44.
-func pbTimes(dst []byte, v *view) []byte {
+// times writes fields 38 to 44.
+func (p *protobufEncoder) times(dst []byte, v *view) []byte {
 	e := v.e
+	dst = pbReserve(dst, 0)
+	w, n := pbBehind(dst), 0
 	if v.got(flow.HasPortID) {
-		dst = pbUint(dst, 38, uint64(e.PortID))
+		n = w.varint(w.key(n, 38), uint64(e.PortID))
 	}
 	if v.got(flow.HasProgName) {
-		dst = pbString(dst, 39, e.Extra.ProgName)
+		dst = pbReserve(p.seen.progname.appendTo(pbWritten(dst, n), 39, e.Extra.ProgName), 0)
+		w, n = pbBehind(dst), 0
 	}
 	if v.got(flow.HasStart) {
-		dst = pbFixed(dst, 40, uint64(e.Start))
+		n = w.fixed(n, 40, uint64(e.Start))
 	}
 	if v.got(flow.HasStop) {
-		dst = pbFixed(dst, 41, uint64(e.Stop))
+		n = w.fixed(n, 41, uint64(e.Stop))
 	}
 	if ns, ok := v.duration(); ok {
-		dst = pbUint(dst, 42, ns)
+		n = w.varint(w.key(n, 42), ns)
 	}
-	if v.shows(partClose) {
-		dst = pbUintIf(dst, 43, uint64(e.CloseReason()))
+	if e.Type == flow.TypeDestroy && v.shows(partClose) {
+		if reason := e.CloseReason(); reason != 0 {
+			n = w.small(n, 43, uint8(reason))
+		}
 	}
+	dst = pbWritten(dst, n)
+	if v.p.community {
+		return pbCommunity(dst, v)
+	}
+	return dst
+}
+
+// pbCommunity writes field 44.
+func pbCommunity(dst []byte, v *view) []byte {
 	at := len(dst)
 	dst, start := pbOpen(dst, 44)
 	if id, ok := v.appendCommunity(dst); ok {
@@ -233,6 +251,9 @@ func pbDump(dst []byte, v *view) []byte {
 // pbTail writes fields 50 to 56.
 func pbTail(dst []byte, v *view) []byte {
 	e := v.e
+	if !v.got(flow.HasInterval|flow.HasExpect|flow.HasSynthetic|flow.HasBounds) && e.Gap == nil && e.Agent == nil {
+		return dst
+	}
 	if v.got(flow.HasInterval) {
 		dst = pbUint(dst, 50, notNegative(e.Interval))
 	}
@@ -253,42 +274,6 @@ func pbTail(dst []byte, v *view) []byte {
 	}
 	if v.got(flow.HasBounds) && v.shows(partUntil) {
 		dst = pbFixed(dst, 56, uint64(e.Until))
-	}
-	return dst
-}
-
-// pbSides writes both directions with their counters, fields 5 and 6.
-func pbSides(dst []byte, v *view) []byte {
-	e := v.e
-	at := len(dst)
-	dst, start := pbOpen(dst, 5)
-	dst = pbTuple(dst, &e.Orig, v.orig)
-	if v.got(flow.HasOrigCounters) {
-		dst = pbCounters(dst, 11, &e.OrigCounters, v.shows(partOrigPackets), v.shows(partOrigBytes))
-	}
-	if v.got(flow.HasOrigDeltas) {
-		dst = pbCounters(dst, 13, &e.OrigDeltas, v.shows(partOrigPacketsDelta), v.shows(partOrigBytesDelta))
-	}
-	dst = pbMember(pbTupleProto(dst, &e.Orig, v.orig), at, start)
-	at = len(dst)
-	dst, start = pbOpen(dst, 6)
-	dst = pbTuple(dst, &e.Reply, v.reply)
-	if v.got(flow.HasReplyCounters) {
-		dst = pbCounters(dst, 11, &e.ReplyCounters, v.shows(partReplyPackets), v.shows(partReplyBytes))
-	}
-	if v.got(flow.HasReplyDeltas) {
-		dst = pbCounters(dst, 13, &e.ReplyDeltas, v.shows(partReplyPacketsDelta), v.shows(partReplyBytesDelta))
-	}
-	return pbMember(pbTupleProto(dst, &e.Reply, v.reply), at, start)
-}
-
-// pbCounters writes packets under num and bytes under the number after it.
-func pbCounters(dst []byte, num protowire.Number, c *flow.Counters, packets, bytes bool) []byte {
-	if packets {
-		dst = pbUint(dst, num, c.Packets)
-	}
-	if bytes {
-		dst = pbUint(dst, num+1, c.Bytes)
 	}
 	return dst
 }

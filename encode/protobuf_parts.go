@@ -6,151 +6,202 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// pbTuple writes a tuple's fields 1 to 10.
-func pbTuple(dst []byte, t *flow.Tuple, has flow.TupleHas) []byte {
-	if has&flow.HasSrc != 0 {
-		dst = pbAddr(dst, 1, &t.Src, t.Family)
+// sides writes both directions with their counters, fields 5 and 6.
+func (w *pbPage) sides(n int, v *view) int {
+	e := v.e
+	at := n
+	n = w.open(n, 5)
+	start := n
+	if v.orig != 0 {
+		n = w.tuple(n, &e.Orig, v.orig)
 	}
-	if has&flow.HasDst != 0 {
-		dst = pbAddr(dst, 2, &t.Dst, t.Family)
+	if v.got(flow.HasOrigCounters) {
+		n = w.counters(n, 11, &e.OrigCounters, v.shows(partOrigPackets), v.shows(partOrigBytes))
 	}
-	if has&flow.HasSrcPort != 0 {
-		dst = pbUint(dst, 3, uint64(t.SrcPort))
+	if v.got(flow.HasOrigDeltas) {
+		n = w.counters(n, 13, &e.OrigDeltas, v.shows(partOrigPacketsDelta), v.shows(partOrigBytesDelta))
 	}
-	if has&flow.HasDstPort != 0 {
-		dst = pbUint(dst, 4, uint64(t.DstPort))
+	n = w.member(w.tupleProto(n, &e.Orig, v.orig), at, start)
+	at = n
+	n = w.open(n, 6)
+	start = n
+	if v.reply != 0 {
+		n = w.tuple(n, &e.Reply, v.reply)
 	}
-	if has&flow.HasICMPType != 0 {
-		dst = pbUint(dst, 5, uint64(t.ICMPType))
+	if v.got(flow.HasReplyCounters) {
+		n = w.counters(n, 11, &e.ReplyCounters, v.shows(partReplyPackets), v.shows(partReplyBytes))
 	}
-	if has&flow.HasICMPCode != 0 {
-		dst = pbUint(dst, 6, uint64(t.ICMPCode))
+	if v.got(flow.HasReplyDeltas) {
+		n = w.counters(n, 13, &e.ReplyDeltas, v.shows(partReplyPacketsDelta), v.shows(partReplyBytesDelta))
 	}
-	if has&flow.HasICMPID != 0 {
-		dst = pbUint(dst, 7, uint64(t.ICMPID))
-	}
-	if has&hasSrcKey != 0 {
-		dst = pbUint(dst, 8, uint64(t.SrcPort))
-	}
-	if has&hasDstKey != 0 {
-		dst = pbUint(dst, 9, uint64(t.DstPort))
-	}
-	if has&flow.HasTupleZone != 0 {
-		dst = pbUint(dst, 10, uint64(t.Zone))
-	}
-	return dst
+	return w.member(w.tupleProto(n, &e.Reply, v.reply), at, start)
 }
 
-// pbTupleProto writes a tuple's field 15, which stands behind the counters.
-func pbTupleProto(dst []byte, t *flow.Tuple, has flow.TupleHas) []byte {
-	if has&flow.HasProto == 0 {
-		return dst
+// counters writes packets under num and bytes under the number after it.
+func (w *pbPage) counters(n int, num protowire.Number, c *flow.Counters, packets, bytes bool) int {
+	if packets {
+		n = w.varint(w.key(n, num), c.Packets)
 	}
-	return pbUint(dst, 15, uint64(t.Proto))
+	if bytes {
+		n = w.varint(w.key(n, num+1), c.Bytes)
+	}
+	return n
+}
+
+// tuple writes a tuple's fields 1 to 10.
+func (w *pbPage) tuple(n int, t *flow.Tuple, has flow.TupleHas) int {
+	if has&^flow.HasProto == flow.HasAddrs|flow.HasPorts {
+		return w.ends(n, t)
+	}
+	if has&flow.HasSrc != 0 {
+		n = w.addr(n, 1, &t.Src, t.Family)
+	}
+	if has&flow.HasDst != 0 {
+		n = w.addr(n, 2, &t.Dst, t.Family)
+	}
+	if has&flow.HasSrcPort != 0 {
+		n = w.varint(w.key(n, 3), uint64(t.SrcPort))
+	}
+	if has&flow.HasDstPort != 0 {
+		n = w.varint(w.key(n, 4), uint64(t.DstPort))
+	}
+	if has&flow.HasICMPType != 0 {
+		n = w.small(n, 5, t.ICMPType)
+	}
+	if has&flow.HasICMPCode != 0 {
+		n = w.small(n, 6, t.ICMPCode)
+	}
+	if has&flow.HasICMPID != 0 {
+		n = w.varint(w.key(n, 7), uint64(t.ICMPID))
+	}
+	if has&hasSrcKey != 0 {
+		n = w.varint(w.key(n, 8), uint64(t.SrcPort))
+	}
+	if has&hasDstKey != 0 {
+		n = w.varint(w.key(n, 9), uint64(t.DstPort))
+	}
+	if has&flow.HasTupleZone != 0 {
+		n = w.varint(w.key(n, 10), uint64(t.Zone))
+	}
+	return n
+}
+
+// tupleProto writes a tuple's field 15, which stands behind the counters.
+func (w *pbPage) tupleProto(n int, t *flow.Tuple, has flow.TupleHas) int {
+	if has&flow.HasProto == 0 {
+		return n
+	}
+	return w.small(n, 15, t.Proto)
 }
 
 // pbTupleMember writes a tuple that stands alone.
 func pbTupleMember(dst []byte, num protowire.Number, t *flow.Tuple, has flow.TupleHas) []byte {
-	dst, start := pbOpen(dst, num)
-	return pbClose(pbTupleProto(pbTuple(dst, t, has), t, has), start)
+	dst = pbReserve(dst, 0)
+	w := pbBehind(dst)
+	start := w.open(0, num)
+	n := w.tupleProto(w.tuple(start, t, has), t, has)
+	return pbWritten(dst, w.close(n, start))
 }
 
-// pbNAT writes the translated side, field 9.
-func pbNAT(dst []byte, v *view) []byte {
-	n, family := &v.nat, v.natFamily
-	at := len(dst)
-	dst, start := pbOpen(dst, 9)
-	if v.shows(partNATType) {
-		dst = pbUintIf(dst, 1, uint64(n.Kind))
+// nat writes the translated side, field 9.
+func (w *pbPage) nat(n int, v *view) int {
+	t, family := &v.nat, v.natFamily
+	at := n
+	n = w.open(n, 9)
+	start := n
+	if t.Kind != 0 && v.shows(partNATType) {
+		n = w.small(n, 1, uint8(t.Kind))
 	}
 	if v.shows(partNATSrc) {
-		dst = pbAddr(dst, 2, &n.Src, family)
+		n = w.addr(n, 2, &t.Src, family)
 	}
-	if n.Ports && v.shows(partNATSrcPort) {
-		dst = pbUint(dst, 3, uint64(n.SrcPort))
+	if t.Ports && v.shows(partNATSrcPort) {
+		n = w.varint(w.key(n, 3), uint64(t.SrcPort))
 	}
 	if v.shows(partNATDst) {
-		dst = pbAddr(dst, 4, &n.Dst, family)
+		n = w.addr(n, 4, &t.Dst, family)
 	}
-	if n.Ports && v.shows(partNATDstPort) {
-		dst = pbUint(dst, 5, uint64(n.DstPort))
+	if t.Ports && v.shows(partNATDstPort) {
+		n = w.varint(w.key(n, 5), uint64(t.DstPort))
 	}
-	if n.IPFIXEvent != 0 && v.shows(partNATEvent) {
-		dst = pbUint(dst, 6, uint64(n.IPFIXEvent))
+	if t.IPFIXEvent != 0 && v.shows(partNATEvent) {
+		n = w.small(n, 6, t.IPFIXEvent)
 	}
-	idAt := len(dst)
-	dst, idStart := pbOpen(dst, 7)
-	id, ok := v.appendNATCommunity(dst)
-	if !ok {
-		return pbMember(dst[:idAt], at, start)
+	id := w.open(n, 7)
+	if out, ok := v.appendNATCommunity(w[:id]); ok {
+		n = w.close(len(out), id)
 	}
-	return pbClose(pbClose(id, idStart), start)
+	return w.member(n, at, start)
 }
 
-// pbState writes a state's enum number, which is the kernel's plus one where
-// it has a name, under num and the kernel's under the number after it.
-func pbState(dst []byte, num protowire.Number, state uint8, name string, word, raw bool) []byte {
+// state writes a state's enum number, which is the kernel's plus one where it
+// has a name, under num and the kernel's under the number after it.
+func (w *pbPage) state(n int, num protowire.Number, state uint8, name string, word, raw bool) int {
 	if word && name != "" {
-		dst = pbUint(dst, num, uint64(state)+1)
+		n = w.small(n, num, state+1)
 	}
 	if raw {
-		dst = pbUint(dst, num+1, uint64(state))
+		n = w.small(n, num+1, state)
 	}
-	return dst
+	return n
 }
 
-func pbTCP(dst []byte, v *view) []byte {
+func (w *pbPage) tcp(n int, v *view) int {
 	t := &v.e.TCP
-	at := len(dst)
-	dst, start := pbOpen(dst, 15)
+	at := n
+	n = w.open(n, 15)
+	start := n
 	if v.got(flow.HasTCPState) {
-		dst = pbState(dst, 1, t.State, flow.TCPStateName(t.State), v.shows(partTCPState), v.shows(partTCPStateRaw))
+		n = w.state(n, 1, t.State, flow.TCPStateName(t.State), v.shows(partTCPState), v.shows(partTCPStateRaw))
 	}
 	if v.got(flow.HasTCPWScaleOrig) {
-		dst = pbUint(dst, 3, uint64(t.WScaleOrig))
+		n = w.small(n, 3, t.WScaleOrig)
 	}
 	if v.got(flow.HasTCPWScaleReply) {
-		dst = pbUint(dst, 4, uint64(t.WScaleReply))
+		n = w.small(n, 4, t.WScaleReply)
 	}
 	if v.got(flow.HasTCPFlagsOrig) {
-		dst = pbUint(dst, 5, uint64(t.FlagsOrig))
+		n = w.small(n, 5, t.FlagsOrig)
 	}
 	if v.got(flow.HasTCPFlagsReply) {
-		dst = pbUint(dst, 6, uint64(t.FlagsReply))
+		n = w.small(n, 6, t.FlagsReply)
 	}
-	return pbMember(dst, at, start)
+	return w.member(n, at, start)
 }
 
-func pbSCTP(dst []byte, v *view) []byte {
+func (w *pbPage) sctp(n int, v *view) int {
 	s := &v.e.SCTP
-	at := len(dst)
-	dst, start := pbOpen(dst, 25)
+	at := n
+	n = w.open(n, 25)
+	start := n
 	if v.got(flow.HasSCTPState) {
-		dst = pbState(dst, 1, s.State, flow.SCTPStateName(s.State), v.shows(partSCTPState), v.shows(partSCTPStateRaw))
+		n = w.state(n, 1, s.State, flow.SCTPStateName(s.State), v.shows(partSCTPState), v.shows(partSCTPStateRaw))
 	}
 	if v.got(flow.HasSCTPVTagOrig) {
-		dst = pbUint(dst, 3, uint64(s.VTagOrig))
+		n = w.varint(w.key(n, 3), uint64(s.VTagOrig))
 	}
 	if v.got(flow.HasSCTPVTagReply) {
-		dst = pbUint(dst, 4, uint64(s.VTagReply))
+		n = w.varint(w.key(n, 4), uint64(s.VTagReply))
 	}
-	return pbMember(dst, at, start)
+	return w.member(n, at, start)
 }
 
 func pbDCCP(dst []byte, v *view) []byte {
 	d := &v.e.DCCP
-	at := len(dst)
-	dst, start := pbOpen(dst, 26)
+	dst = pbReserve(dst, 0)
+	w := pbBehind(dst)
+	start := w.open(0, 26)
+	n := start
 	if v.got(flow.HasDCCPState) {
-		dst = pbState(dst, 1, d.State, flow.DCCPStateName(d.State), v.shows(partDCCPState), v.shows(partDCCPStateRaw))
+		n = w.state(n, 1, d.State, flow.DCCPStateName(d.State), v.shows(partDCCPState), v.shows(partDCCPStateRaw))
 	}
 	if v.got(flow.HasDCCPRole) {
-		dst = pbState(dst, 3, d.Role, flow.DCCPRoleName(d.Role), v.shows(partDCCPRole), v.shows(partDCCPRoleRaw))
+		n = w.state(n, 3, d.Role, flow.DCCPRoleName(d.Role), v.shows(partDCCPRole), v.shows(partDCCPRoleRaw))
 	}
 	if v.got(flow.HasDCCPSeq) {
-		dst = pbUint(dst, 5, d.HandshakeSeq)
+		n = w.varint(w.key(n, 5), d.HandshakeSeq)
 	}
-	return pbMember(dst, at, start)
+	return pbWritten(dst, w.member(n, 0, start))
 }
 
 // pbExtra writes fields 34 to 37.

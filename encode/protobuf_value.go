@@ -5,8 +5,6 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/ctferry/ctferry/source/flow"
 )
 
 // pbTag writes a field's number and wire type: two bytes at most, for no record
@@ -82,20 +80,10 @@ func pbStringIf(dst []byte, num protowire.Number, s string) []byte {
 	return pbString(dst, num, s)
 }
 
-func pbAddr(dst []byte, num protowire.Number, a *flow.Addr, f flow.Family) []byte {
-	return pbBytes(dst, num, a[:f.AddrLen()])
-}
-
-// pbBits writes the numbers of the bits that are set and have a name, plus one, packed.
+// pbBits is pbPage.bits for a record's rare parts.
 func pbBits(dst []byte, num protowire.Number, set uint32, nameOf func(int) string) []byte {
-	at := len(dst)
-	dst, start := pbOpen(dst, num)
-	for set != 0 {
-		if n := nextBit(&set); nameOf(n) != "" {
-			dst = append(dst, byte(n+1))
-		}
-	}
-	return pbMember(dst, at, start)
+	dst = pbReserve(dst, 0)
+	return pbWritten(dst, pbBehind(dst).bits(0, num, set, nameOf))
 }
 
 // pbOpen begins a message of unknown length; what follows stands from start on.

@@ -5,9 +5,12 @@ import "github.com/ctferry/ctferry/source/flow"
 // initNAT finds the translation. Of one that is told, not derived, only what
 // was told is shown.
 func (v *view) initNAT(e *flow.Event) {
+	told := e.ToldNAT()
+	if told == nil && e.NATKind() == flow.NATNone {
+		return
+	}
 	v.nat, v.hasNAT = e.NAT()
 	v.natFamily = e.Reply.Family
-	told := e.ToldNAT()
 	if told == nil {
 		return
 	}

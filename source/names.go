@@ -77,6 +77,9 @@ func (l *labelNames) list(labels [16]byte) []string {
 type progNames struct {
 	seen  map[uint32]string
 	until int64 // process ids are used again, so names are forgotten
+
+	port uint32 // the last one that was asked for: a process makes many events
+	name string // its name; port 0 is the kernel's and never asked for
 }
 
 // progNamesKept is how long a name is believed.
@@ -87,17 +90,25 @@ func newProgNames() *progNames { return &progNames{seen: map[uint32]string{}} }
 func (p *progNames) stamp(b *flow.Batch, e *flow.Event, now int64) {
 	if now > p.until || len(p.seen) >= maxCached {
 		clear(p.seen)
-		p.until = now + int64(progNamesKept)
+		p.until, p.port, p.name = now+int64(progNamesKept), 0, ""
 	}
-	name, ok := p.seen[e.PortID]
-	if !ok {
-		name = commandName(e.PortID)
-		p.seen[e.PortID] = name
+	if e.PortID != p.port {
+		p.port, p.name = e.PortID, p.find(e.PortID)
 	}
-	if name != "" {
-		b.ExtraFor(e).ProgName = name
+	if p.name != "" {
+		b.ExtraFor(e).ProgName = p.name
 		e.Has |= flow.HasProgName
 	}
+}
+
+// find gives a port's name, "" where it has none.
+func (p *progNames) find(port uint32) string {
+	name, ok := p.seen[port]
+	if !ok {
+		name = commandName(port)
+		p.seen[port] = name
+	}
+	return name
 }
 
 func commandName(pid uint32) string {

@@ -67,7 +67,7 @@ func TestLabelNames(t *testing.T) {
 
 func TestProgNames(t *testing.T) {
 	p := newProgNames()
-	b := flow.NewBatch(3)
+	b := flow.NewBatch(4)
 	own := b.Next()
 	own.PortID, own.Has = uint32(os.Getpid()), flow.HasPortID
 	p.stamp(b, own, 1)
@@ -84,11 +84,16 @@ func TestProgNames(t *testing.T) {
 	if none.Any(flow.HasProgName) {
 		t.Error("a port that is no process has a name")
 	}
+	again := b.Next()
+	again.PortID, again.Has = own.PortID, flow.HasPortID
+	if p.stamp(b, again, 1); !again.Any(flow.HasProgName) || again.Extra.ProgName != own.Extra.ProgName {
+		t.Error("the name of the port before the last is lost")
+	}
 	p.seen[7] = "old"
 	late := b.Next()
 	late.PortID, late.Has = 1<<31, flow.HasPortID
 	p.stamp(b, late, int64(time.Hour))
-	if _, ok := p.seen[7]; ok {
+	if _, ok := p.seen[7]; ok || late.Any(flow.HasProgName) {
 		t.Error("a name is believed for ever")
 	}
 }

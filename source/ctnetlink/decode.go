@@ -11,10 +11,11 @@ type decoder struct {
 	names interner
 }
 
-// decoded is what became of a datagram.
+// decoded is what became of a datagram. It is of four words, so that it is handed
+// over in registers.
 type decoded struct {
-	events  int
-	foreign int    // messages that are no conntrack event
+	events  int32
+	foreign int32  // messages that are no conntrack event
 	rest    []byte // messages for which the batch had no slot; nil when all were read
 }
 
@@ -23,8 +24,9 @@ type decoded struct {
 // b is as it was before the call.
 func (d *decoder) datagram(b *flow.Batch, p []byte) (decoded, error) {
 	var out decoded
+	var m message
 	for len(p) > 0 {
-		m, rest, err := cutMessage(p)
+		rest, err := m.cut(p)
 		if err != nil {
 			undo(b, out.events)
 			return decoded{}, err
@@ -49,7 +51,7 @@ func (d *decoder) datagram(b *flow.Batch, p []byte) (decoded, error) {
 	return out, nil
 }
 
-func undo(b *flow.Batch, n int) {
+func undo(b *flow.Batch, n int32) {
 	for range n {
 		b.Undo()
 	}

@@ -4,7 +4,7 @@ import "github.com/ctferry/ctferry/source/flow"
 
 // conntrack decodes the attributes of a conntrack message (enum ctattr_type).
 func (d *decoder) conntrack(b *flow.Batch, e *flow.Event, p []byte) error {
-	for len(p) > 0 {
+	for p = quickAttrs(b, e, quickFront(e, p)); len(p) > 0; p = quickAttrs(b, e, p) {
 		kind, val, rest, ok := cutAttr(p)
 		if !ok {
 			return errAttr

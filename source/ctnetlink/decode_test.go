@@ -178,7 +178,7 @@ func TestManyMessages(t *testing.T) {
 		for i := range b.Events() {
 			got = append(got, describe(&b.Events()[i]))
 		}
-		foreign += out.foreign
+		foreign += int(out.foreign)
 		calls++
 		p = out.rest
 	}

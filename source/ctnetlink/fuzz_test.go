@@ -44,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 			checkUndone(t, b, got)
 			return
 		}
-		if got.events != b.Len()-1 {
+		if int(got.events) != b.Len()-1 {
 			t.Fatalf("%d events counted, %d added", got.events, b.Len()-1)
 		}
 		for i := range b.Events()[1:] {

@@ -146,11 +146,12 @@ func (l *Listener) take(b *flow.Batch, d *datagram, c *Counts) bool {
 		c.Foreign++
 		return true
 	}
-	var got decoded
-	err := error(errTruncated)
-	if !d.truncated {
-		got, err = l.dec.datagram(b, d.data)
+	if d.truncated {
+		c.Received++
+		c.Malformed++
+		return true
 	}
+	got, err := l.dec.datagram(b, d.data)
 	if err != nil {
 		c.Received++
 		c.Malformed++

@@ -36,19 +36,26 @@ type message struct {
 // cutMessage splits the first message off a datagram. The last message need
 // not be padded to NLMSG_ALIGNTO.
 func cutMessage(p []byte) (m message, rest []byte, err error) {
+	rest, err = m.cut(p)
+	return m, rest, err
+}
+
+// cut is cutMessage in place: a message is larger than what is handed over in
+// registers, and to copy what was just written costs more than to read it.
+func (m *message) cut(p []byte) (rest []byte, err error) {
 	if len(p) < headerLen {
-		return m, nil, errHeader
+		return nil, errHeader
 	}
 	n := uint64(binary.NativeEndian.Uint32(p))
 	if n < headerLen || n > uint64(len(p)) {
-		return m, nil, errHeader
+		return nil, errHeader
 	}
 	m.kind = binary.NativeEndian.Uint16(p[4:])
 	m.flags = binary.NativeEndian.Uint16(p[6:])
 	m.seq = binary.NativeEndian.Uint32(p[8:])
 	m.pid = binary.NativeEndian.Uint32(p[12:])
 	m.body = p[headerLen:n]
-	return m, p[min(align(int(n)), len(p)):], nil
+	return p[min(align(int(n)), len(p)):], nil
 }
 
 // subsystem and operation are the two halves of a netfilter message's type.

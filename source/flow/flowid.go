@@ -1,6 +1,9 @@
 package flow
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // ComputeFlowID names the slot of a tuple: it is the same in every event of a flow, so
 // it joins them and keeps their order as a key. It recurs when the same tuple
@@ -32,30 +35,37 @@ func (e *Event) ComputeFlowID() (uint64, bool) {
 	if !ok {
 		return 0, false
 	}
-	var b [96]byte
-	copy(b[0:], e.Origin.BootID[:])
-	binary.BigEndian.PutUint64(b[16:], e.Origin.Cookie)
-	binary.BigEndian.PutUint16(b[24:], e.zone())
-	binary.BigEndian.PutUint16(b[26:], e.Orig.zone())
-	binary.BigEndian.PutUint16(b[28:], e.Reply.zone())
-	b[30] = byte(t.Family)
-	if t.Got(HasProto) {
-		b[31] = t.Proto
-	}
-	copy(b[32:], t.Src[:])
-	copy(b[48:], t.Dst[:])
+	o := e.Origin
+	return hash96(&[12]uint64{
+		binary.LittleEndian.Uint64(o.BootID[:]), binary.LittleEndian.Uint64(o.BootID[8:]), bits.ReverseBytes64(o.Cookie),
+		swapped(e.zone()) | swapped(e.Orig.zone())<<16 | swapped(e.Reply.zone())<<32 | uint64(t.Family)<<48 | uint64(t.protocol())<<56,
+		binary.LittleEndian.Uint64(t.Src[:]), binary.LittleEndian.Uint64(t.Src[8:]),
+		binary.LittleEndian.Uint64(t.Dst[:]), binary.LittleEndian.Uint64(t.Dst[8:]),
+		t.ends(), uint64(bits.ReverseBytes32(id)) | uint64(e.Table)<<32,
+	}), true
+}
+
+// ends gives bytes 64 to 71.
+func (t *Tuple) ends() (lane uint64) {
 	if t.Got(HasPorts) {
-		binary.BigEndian.PutUint16(b[64:], t.SrcPort)
-		binary.BigEndian.PutUint16(b[66:], t.DstPort)
+		lane = swapped(t.SrcPort) | swapped(t.DstPort)<<16
 	}
 	if t.Got(HasICMP) {
-		binary.BigEndian.PutUint16(b[68:], t.ICMPID)
-		b[70], b[71] = t.ICMPType, t.ICMPCode
+		lane |= swapped(t.ICMPID)<<32 | uint64(t.ICMPType)<<48 | uint64(t.ICMPCode)<<56
 	}
-	binary.BigEndian.PutUint32(b[72:], id)
-	b[76] = byte(e.Table)
-	return hash96(&b), true
+	return lane
 }
+
+// protocol is the tuple's, 0 where it has none.
+func (t *Tuple) protocol() uint8 {
+	if t.Got(HasProto) {
+		return t.Proto
+	}
+	return 0
+}
+
+// swapped gives a big-endian number's bytes as a little-endian lane has them.
+func swapped(v uint16) uint64 { return uint64(bits.ReverseBytes16(v)) }
 
 // identity gives the tuple and the kernel's id that name the event's entry.
 func (e *Event) identity() (*Tuple, uint32, bool) {

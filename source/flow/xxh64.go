@@ -1,9 +1,6 @@
 package flow
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 // The primes of XXH64.
 const (
@@ -14,22 +11,21 @@ const (
 	prime5 uint64 = 0x27D4EB2F165667C5
 )
 
-// hash96 is XXH64 with seed 0 of exactly 96 bytes: three stripes and no tail,
-// so that the loop and the remainder handling fall away. The general algorithm
-// is at github.com/Cyan4973/xxHash, doc/xxhash_spec.md.
-func hash96(b *[96]byte) uint64 {
+// hash96 is XXH64 with seed 0 of exactly 96 bytes, given as little-endian lanes:
+// three stripes and no tail, so that the loop and the remainder handling fall
+// away. The general algorithm is at github.com/Cyan4973/xxHash,
+// doc/xxhash_spec.md.
+func hash96(lanes *[12]uint64) uint64 {
 	p1, p2 := prime1, prime2
-	v1, v2, v3, v4 := p1+p2, p2, uint64(0), -p1
-	for i := 0; i < 96; i += 32 {
-		v1 = round(v1, binary.LittleEndian.Uint64(b[i:]))
-		v2 = round(v2, binary.LittleEndian.Uint64(b[i+8:]))
-		v3 = round(v3, binary.LittleEndian.Uint64(b[i+16:]))
-		v4 = round(v4, binary.LittleEndian.Uint64(b[i+24:]))
-	}
+	v1 := round(round(round(p1+p2, lanes[0]), lanes[4]), lanes[8])
+	v2 := round(round(round(p2, lanes[1]), lanes[5]), lanes[9])
+	v3 := round(round(round(0, lanes[2]), lanes[6]), lanes[10])
+	v4 := round(round(round(-p1, lanes[3]), lanes[7]), lanes[11])
 	h := bits.RotateLeft64(v1, 1) + bits.RotateLeft64(v2, 7) + bits.RotateLeft64(v3, 12) + bits.RotateLeft64(v4, 18)
-	for _, v := range [...]uint64{v1, v2, v3, v4} {
-		h = (h^round(0, v))*prime1 + prime4
-	}
+	h = (h^round(0, v1))*prime1 + prime4
+	h = (h^round(0, v2))*prime1 + prime4
+	h = (h^round(0, v3))*prime1 + prime4
+	h = (h^round(0, v4))*prime1 + prime4
 	h += 96
 	h ^= h >> 33
 	h *= prime2
