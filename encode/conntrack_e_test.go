@@ -214,7 +214,7 @@ func read(t *testing.T, l *ctnetlink.Listener) (events []*flow.Event) {
 	origin := &flow.Origin{Node: "edge-1"}
 	for {
 		b := flow.NewBatch(64)
-		n, err := l.Read(b)
+		n, err := l.Read(b, 64)
 		if err != nil {
 			t.Fatal(err)
 		}

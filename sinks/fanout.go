@@ -9,7 +9,7 @@ import (
 
 // Fanout hands every batch to the outlets that want something of it. A filter
 // that several outlets share is matched once, and what several write in the
-// same way is encoded once, into a slab that is the Fanout's and used again.
+// same way is encoded once, into segments that they hold together and that are used again.
 //
 // It never waits for a sink; the reader that calls Take may use its batch
 // again as soon as Take returns.

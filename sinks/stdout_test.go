@@ -51,7 +51,12 @@ func TestStdoutShortWrite(t *testing.T) {
 		must(t, s.Close(context.Background()))
 		must(t, unix.SetNonblock(fds[1], true))
 		must(t, s.Open(context.Background()))
-		must(t, s.file.SetWriteDeadline(time.Now().Add(500*time.Millisecond)))
+		go func() { // once the pipe is full
+			for full := 0; full < 60<<10; time.Sleep(time.Millisecond) {
+				full, _ = unix.IoctlGetInt(fds[0], unix.FIONREAD)
+			}
+			_ = s.file.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		}()
 		b := batchFrom(1, 20_000)
 		if err := s.Write(context.Background(), b); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatalf("%v", err)
