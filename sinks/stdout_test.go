@@ -53,7 +53,7 @@ func TestStdoutShortWrite(t *testing.T) {
 		must(t, s.Open(context.Background()))
 		go func() { // once the pipe is full
 			for full := 0; full < 60<<10; time.Sleep(time.Millisecond) {
-				full, _ = unix.IoctlGetInt(fds[0], unix.FIONREAD)
+				full, _ = unix.IoctlGetInt(fds[0], unix.TIOCINQ)
 			}
 			_ = s.file.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 		}()
