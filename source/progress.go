@@ -16,8 +16,10 @@ func (s *Source) Standstill() time.Duration {
 	now := time.Since(s.begun)
 	var longest time.Duration
 	for _, sock := range s.sockets {
-		if !sock.stopped {
-			longest = max(longest, now-time.Duration(sock.turned.Load()))
+		for _, k := range sock.shards {
+			if !k.stopped {
+				longest = max(longest, now-time.Duration(k.turned.Load()))
+			}
 		}
 	}
 	return longest

@@ -16,9 +16,9 @@ import (
 // turns queued bytes into a number of events that is surely large enough.
 const leastSkb = 128
 
-// drained waits until every event that was queued when it was called has been
+// drainedOne waits until every event that was queued when it was called has been
 // taken in. A reader that stands still holds it up.
-func (k *socket) drained(ctx context.Context) error {
+func (k *socket) drainedOne(ctx context.Context) error {
 	stats, err := k.listener.Stats()
 	if err != nil {
 		return fmt.Errorf("source: %s: %w", k.ns, err)
@@ -41,7 +41,7 @@ func (k *socket) drained(ctx context.Context) error {
 func (k *socket) reconcile(ctx context.Context, conn *ctnetlink.Conn, d *dump) error {
 	s := k.src
 	s.mu.Lock()
-	k.settle()
+	k.settleAll()
 	k.track.forgive()
 	s.mu.Unlock()
 	begun, err := k.readRound(ctx, conn, d)
