@@ -97,7 +97,7 @@ func (c *Config) Validate() error {
 		fs.Add("receive", err.Error())
 	}
 	if c.Shards < 1 || c.Shards > maxShards {
-		fs.Add("shards", fmt.Sprintf("%d is out of range: expected 1 (one socket a namespace) to %d", c.Shards, maxShards))
+		fs.Add("shards", fmt.Sprintf("%d is out of range: expected 1 to %d", c.Shards, maxShards))
 	}
 	c.validateTrack(&fs)
 	if c.Dump.Interval != 0 && c.Dump.Interval < minInterval {
