@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -391,28 +392,28 @@ func TestFullestShardIsTold(t *testing.T) {
 // unasked, for none.
 func TestRingsOfShardsAreBounded(t *testing.T) {
 	needRing(t)
-	s := &Source{cfg: small("auto")}
-	s.cfg.Shards = 5
-	s.kernel = s.cfg.kernelFilters()
-	if len(s.kernel) != 5 {
-		t.Fatalf("%d filters", len(s.kernel))
+	cfg := small("auto")
+	cfg.Shards, cfg.Buffer, cfg.Max = 5, minBuffer, minBuffer
+	ns := testnet.New(t)
+	s, err := newIn(namespace{path: ns.Path()}, cfg, Identity{}, flow.TypesOf(kernelTypes()...), &keeper{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.cfg.Buffer, s.cfg.Max = minBuffer, minBuffer
-	ns := tracked(t)
-	r := start(t, ns, s.cfg, &keeper{})
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	lead := r.sockets[0]
-	for range 2 {
-		if way := r.receive(); way.String() != "auto" {
-			t.Errorf("%d rings, and the next namespace's come by %s", 5*len(r.sockets), way)
+	for _, want := range []string{"ring", "ring", "ring", "socket"} {
+		for i, k := range s.sockets[len(s.sockets)-1].shards {
+			if way, _ := k.listener.Receives(); way.String() != want {
+				t.Errorf("namespace %d, shard %d: %s, want %s", len(s.sockets), i, way, want)
+			}
 		}
-		r.sockets = append(r.sockets, lead)
+		next, err := s.openSocket(namespace{name: "x", path: ns.Path()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.sockets = append(s.sockets, next)
 	}
-	if way := r.receive(); way.String() != "socket" {
-		t.Errorf("15 rings, and the next namespace's come by %s", way)
+	if err := s.close(); err != nil {
+		t.Error(err)
 	}
-	r.sockets = r.sockets[:1]
 }
 
 func TestShardsAreValidated(t *testing.T) {
