@@ -16,6 +16,9 @@ import (
 // events of its flows, in their order, and those of a later flow of the same
 // tuple too. Shard 0 has besides all that is no such event: expectations, other
 // families, and messages of a form that is not known.
+//
+// An event of which the kernel can make no copy, for want of memory, it counts as
+// dropped at every socket, before any filter: of such a loss the sum is too high.
 type Shard struct{ Index, Of int }
 
 // divides tells whether there are others.
