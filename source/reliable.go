@@ -190,6 +190,15 @@ var errSome = errors.New("there are some")
 func parked(conn *ctnetlink.Conn) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), fillAnswer)
 	defer cancel()
-	_, err := conn.Dump(ctx, flow.TableConntrack, flow.DumpOptions{Dying: true}, func(*flow.Batch) error { return errSome })
-	return errors.Is(err, errSome)
+	some, err := keeps(ctx, conn)
+	return some && err == nil
+}
+
+// keeps is parked for one who must know.
+func keeps(ctx context.Context, conn *ctnetlink.Conn) (some bool, err error) {
+	_, err = conn.Dump(ctx, flow.TableConntrack, flow.DumpOptions{Dying: true}, func(*flow.Batch) error { return errSome })
+	if errors.Is(err, errSome) {
+		return true, nil
+	}
+	return false, err
 }
