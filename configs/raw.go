@@ -31,6 +31,7 @@ type rawSource struct {
 	Tables   []table       `koanf:"tables"`
 	Buffer   rawBuffer     `koanf:"buffer"`
 	Receive  string        `koanf:"receive"`
+	Shards   int           `koanf:"shards"`
 	Reliable bool          `koanf:"reliable"`
 	Track    rawTrack      `koanf:"track"`
 	Interim  time.Duration `koanf:"interim"`
@@ -87,7 +88,7 @@ func rawDefaults(node string) raw {
 
 func rawOf(c source.Config) rawSource {
 	r := rawSource{
-		Buffer: rawBuffer{c.Buffer, c.Max}, Receive: c.Receive, Reliable: c.Reliable,
+		Buffer: rawBuffer{c.Buffer, c.Max}, Receive: c.Receive, Shards: c.Shards, Reliable: c.Reliable,
 		Track: rawTrack(c.Track), Interim: c.Interim, StateDir: c.StateDir,
 		Dump: rawDump{c.Dump.AtStart, c.Dump.Interval, c.Dump.Zero}, Filter: filter{c.Filter}, NetNS: c.NetNS,
 	}
@@ -103,7 +104,7 @@ func rawOf(c source.Config) rawSource {
 
 func (r *rawSource) config() source.Config {
 	c := source.Config{
-		Buffer: r.Buffer.Size, Max: r.Buffer.Max, Receive: r.Receive, Reliable: r.Reliable,
+		Buffer: r.Buffer.Size, Max: r.Buffer.Max, Receive: r.Receive, Shards: r.Shards, Reliable: r.Reliable,
 		Track: source.Track(r.Track), Interim: r.Interim, StateDir: r.StateDir,
 		Dump: source.Dump{AtStart: r.Dump.AtStart, Interval: r.Dump.Interval, Zero: r.Dump.Zero}, Filter: r.Filter.Filter, NetNS: r.NetNS,
 	}

@@ -11,7 +11,7 @@ import (
 // Every key of the section source reaches the source, and comes back.
 func TestSourceKeysReachTheSource(t *testing.T) {
 	values := map[string]string{
-		"events": "[destroy]", "tables": "[expect]", "buffer.size": "1MiB", "buffer.max": "128MiB", "receive": "socket", "reliable": "true",
+		"events": "[destroy]", "tables": "[expect]", "buffer.size": "1MiB", "buffer.max": "128MiB", "receive": "socket", "shards": "2", "reliable": "true",
 		"dump.at_start": "true", "dump.interval": "1m", "dump.zero": "true", "filter": "{proto: tcp}", "netns": "[blue]",
 	}
 	values["track"], values["track.enabled"], values["track.max_flows"], values["track.reconcile"] = "true", "true", "5000", "0s"

@@ -19,6 +19,7 @@ func benchSocket(track bool) *socket {
 	s := &Source{cfg: small("socket"), out: nowhere{}, log: slog.New(slog.NewTextHandler(io.Discard, nil)), names: loadLabelNames(""),
 		procs: newProgNames(), notes: flow.NewBatch(4), budget: budget{max: 2_000_000}}
 	k := &socket{src: s, origin: &flow.Origin{Node: "n"}, batch: flow.NewBatch(batchSlots), lossy: make(chan struct{}, 1)}
+	k.shards = []*socket{k}
 	if track {
 		k.trackFlows()
 	}

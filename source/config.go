@@ -19,6 +19,7 @@ type Config struct {
 	Buffer   option.Size  // effective receive buffer to start with; a ring takes a quarter of it
 	Max      option.Size  // what the buffer may grow to
 	Receive  string       // auto, ring or socket: see ctnetlink.Receive
+	Shards   int          // event sockets a namespace, which share its events by flow, each with a buffer; 1 is one for all
 	Reliable bool         // the kernel keeps DESTROY events until they are delivered
 	Track    Track
 	Interim  time.Duration // how often long flows are told; 0 is never; needs Track
@@ -32,7 +33,7 @@ type Config struct {
 // a flow's events all or none, those too that the filter leaves out: an update, or
 // the end, of a flow that it passed before.
 func (c *Config) KernelFilter() *ctnetlink.KernelFilter {
-	return ctnetlink.CompileFilter(c.Filter, c.Track.Enabled)
+	return c.kernelFilters()[0]
 }
 
 // Dump says when the table is read whole.
@@ -68,6 +69,7 @@ func Default() Config {
 		Buffer:  64 * option.MiB,
 		Max:     256 * option.MiB,
 		Receive: "auto",
+		Shards:  1,
 		Track:   Track{MaxFlows: 1_000_000, Reconcile: 5 * time.Minute, Resync: 30 * time.Second},
 	}
 }
@@ -93,6 +95,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := ctnetlink.ParseReceive(c.Receive); err != nil {
 		fs.Add("receive", err.Error())
+	}
+	if c.Shards < 1 || c.Shards > maxShards {
+		fs.Add("shards", fmt.Sprintf("%d is out of range: expected 1 to %d", c.Shards, maxShards))
 	}
 	c.validateTrack(&fs)
 	if c.Dump.Interval != 0 && c.Dump.Interval < minInterval {

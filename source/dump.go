@@ -71,7 +71,7 @@ func (k *socket) dump(ctx context.Context, table flow.Table, job dumpJob) error 
 		return fmt.Errorf("source: %s: %w", k.ns, err)
 	}
 	defer conn.Close()
-	d := dump{k: k, job: job, patience: dumpPatience, info: flow.DumpInfo{
+	d := dump{k: k, job: job, patience: dumpPatience, parked: parkedPatience, info: flow.DumpInfo{
 		ID: newDumpID(), Reason: job.reason, CountersReset: job.rows && k.src.cfg.Dump.Zero && table == flow.TableConntrack,
 	}}
 	if k.track == nil || table != flow.TableConntrack {
@@ -87,7 +87,8 @@ type dump struct {
 	job      dumpJob
 	info     flow.DumpInfo
 	patience time.Duration
-	track    *tracker // nil where the table's flows are not tracked
+	parked   time.Duration // what is left of the patience with what the kernel keeps
+	track    *tracker      // nil where the table's flows are not tracked
 }
 
 // read streams the table.

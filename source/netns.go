@@ -78,13 +78,13 @@ func (s *Source) finish(sock *socket) {
 		return
 	}
 	s.sockets = slices.Delete(s.sockets, i, i+1)
-	if err := sock.listener.Close(); err != nil {
+	if err := closeAll(sock.shards); err != nil {
 		s.log.Error("cannot close event socket", "netns", sock.ns.String(), "err", err)
 	}
 	if sock.track != nil {
 		sock.track.close()
 	}
-	s.retired = addBooks(s.retired, sock.state())
+	s.retired = addBooks(s.retired, sock.sum())
 	s.log.Info("network namespace closed", "netns", sock.ns.String())
 }
 
@@ -103,7 +103,12 @@ func addBooks(all []flow.SocketBooks, b flow.SocketBooks) []flow.SocketBooks {
 		i = len(all) - 1
 		all[i].NetNS = "*"
 	}
-	sum := &all[i]
+	addTo(&all[i], &b)
+	return all
+}
+
+// addTo sums the counts of two accounts; what the buffer is like now stays.
+func addTo(sum, b *flow.SocketBooks) {
 	sum.Offered += b.Offered
 	sum.Received += b.Received
 	sum.Lost += b.Lost
@@ -121,7 +126,6 @@ func addBooks(all []flow.SocketBooks, b flow.SocketBooks) []flow.SocketBooks {
 	}
 	sum.Track.Add(&b.Track)
 	sum.LastSeq = max(sum.LastSeq, b.LastSeq)
-	return all
 }
 
 // findNamespaces matches the patterns against the folder's files.

@@ -11,13 +11,16 @@ func (k *socket) turn() { k.turned.Store(int64(time.Since(k.src.begun))) }
 // becomes of the sinks. It waits for the batch in flight. Readers of namespaces
 // that are being closed do not count; it is meaningful while Run runs.
 func (s *Source) Standstill() time.Duration {
+	asked := time.Since(s.begun)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Since(s.begun)
-	var longest time.Duration
+	longest := now - asked // whoever held the lock may be on its way again already
 	for _, sock := range s.sockets {
-		if !sock.stopped {
-			longest = max(longest, now-time.Duration(sock.turned.Load()))
+		for _, k := range sock.shards {
+			if !k.stopped {
+				longest = max(longest, now-time.Duration(k.turned.Load()))
+			}
 		}
 	}
 	return longest

@@ -11,7 +11,7 @@ import (
 // are read by the socket, unless rings are demanded.
 const maxRings = 16
 
-// receive is the way by which the next socket's events are to come.
+// receive is the way by which the next namespace's events are to come.
 func (s *Source) receive() ctnetlink.Receive {
 	way, err := ctnetlink.ParseReceive(s.cfg.Receive)
 	if err != nil { // Validate has refused it
@@ -19,11 +19,13 @@ func (s *Source) receive() ctnetlink.Receive {
 	}
 	rings := 0
 	for _, sock := range s.sockets {
-		if got, _ := sock.listener.Receives(); got == ctnetlink.ReceiveRing {
-			rings++
+		for _, k := range sock.shards {
+			if got, _ := k.listener.Receives(); got == ctnetlink.ReceiveRing {
+				rings++
+			}
 		}
 	}
-	if way == ctnetlink.ReceiveAuto && rings >= maxRings {
+	if way == ctnetlink.ReceiveAuto && rings+len(s.kernel) > maxRings {
 		return ctnetlink.ReceiveSocket
 	}
 	return way

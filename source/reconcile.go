@@ -16,9 +16,9 @@ import (
 // turns queued bytes into a number of events that is surely large enough.
 const leastSkb = 128
 
-// drained waits until every event that was queued when it was called has been
+// drainedOne waits until every event that was queued when it was called has been
 // taken in. A reader that stands still holds it up.
-func (k *socket) drained(ctx context.Context) error {
+func (k *socket) drainedOne(ctx context.Context) error {
 	stats, err := k.listener.Stats()
 	if err != nil {
 		return fmt.Errorf("source: %s: %w", k.ns, err)
@@ -41,7 +41,7 @@ func (k *socket) drained(ctx context.Context) error {
 func (k *socket) reconcile(ctx context.Context, conn *ctnetlink.Conn, d *dump) error {
 	s := k.src
 	s.mu.Lock()
-	k.settle()
+	k.settleAll()
 	k.track.forgive()
 	s.mu.Unlock()
 	begun, err := k.readRound(ctx, conn, d)
@@ -127,7 +127,7 @@ func (k *socket) settleSuspects(ctx context.Context, conn *ctnetlink.Conn, d *du
 			return err
 		}
 	}
-	if err := k.spareParked(ctx, conn, suspects); err != nil {
+	if err := k.spareParked(ctx, conn, d, suspects); err != nil {
 		return err
 	}
 	if err := k.drained(ctx); err != nil {
@@ -181,27 +181,31 @@ func (s *suspect) ask(ctx context.Context, conn *ctnetlink.Conn, answers *flow.B
 	return nil
 }
 
-// spareParked leaves out the flows whose DESTROY the kernel keeps until there is
-// room for it: they are in no table any more, and yet their end will be told.
-func (k *socket) spareParked(ctx context.Context, conn *ctnetlink.Conn, suspects []suspect) error {
+// spareParked waits until the kernel keeps no DESTROY event of a flow that is in no
+// table any more: then each has been sent, and its end will be told. Which flows it
+// keeps cannot be asked: while it sends some, a list of them may end early. Where
+// it does not come to an end no flow is taken for gone in this round.
+func (k *socket) spareParked(ctx context.Context, conn *ctnetlink.Conn, d *dump, suspects []suspect) error {
 	if !k.src.cfg.Reliable {
 		return nil
 	}
-	places := map[uint64]int{}
-	for i := range suspects {
-		places[suspects[i].flowID] = i
-	}
-	_, err := conn.Dump(ctx, flow.TableConntrack, flow.DumpOptions{Dying: true}, func(b *flow.Batch) error {
-		events := b.Events()
-		for i := range events {
-			e := &events[i]
-			e.Origin = k.origin
-			id, ok := e.ComputeFlowID()
-			if at, found := places[id]; ok && found {
-				suspects[at].gone = false
-			}
+	for {
+		some, err := keeps(ctx, conn)
+		if err != nil || !some {
+			return err
 		}
-		return nil
-	})
-	return err
+		if d.parked <= 0 {
+			break
+		}
+		d.parked -= dumpPause
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(dumpPause):
+		}
+	}
+	for i := range suspects {
+		suspects[i].gone = false
+	}
+	return nil
 }

@@ -82,11 +82,7 @@ func (k *socket) guardTable(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		queue := 1.0
-		if stats, err := k.listener.Stats(); err == nil && stats.Buffer > 0 {
-			queue = float64(stats.Queued) / float64(stats.Buffer)
-		}
-		if v.judge(float64(fill.Entries)/float64(max(fill.Max, 1)), queue, err == nil, time.Now()) {
+		if v.judge(float64(fill.Entries)/float64(max(fill.Max, 1)), k.fill(), err == nil, time.Now()) {
 			if !k.setReliable(v.on, fill, err) {
 				v.on = !v.on // tried again with the next measurement
 			}
@@ -106,11 +102,13 @@ func (k *socket) guardTable(ctx context.Context) {
 // setReliable turns the mode off or on and says so: in the log, in the books, and
 // in a status record at once.
 func (k *socket) setReliable(on bool, fill flow.TableFill, cause error) bool {
-	if err := k.listener.SetReliable(on); err != nil {
-		k.src.log.Error("cannot change reliable mode", "netns", k.ns.String(), "on", on, "err", err)
-		return false
+	for _, o := range k.shards {
+		if err := o.listener.SetReliable(on); err != nil {
+			k.src.log.Error("cannot change reliable mode", "netns", k.ns.String(), "on", on, "err", err)
+			return false
+		}
+		o.reliable.on.Store(on)
 	}
-	k.reliable.on.Store(on)
 	if on {
 		k.src.log.Info("reliable mode is on again", "netns", k.ns.String(), "entries", fill.Entries, "max", fill.Max)
 	} else {
@@ -192,6 +190,15 @@ var errSome = errors.New("there are some")
 func parked(conn *ctnetlink.Conn) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), fillAnswer)
 	defer cancel()
-	_, err := conn.Dump(ctx, flow.TableConntrack, flow.DumpOptions{Dying: true}, func(*flow.Batch) error { return errSome })
-	return errors.Is(err, errSome)
+	some, err := keeps(ctx, conn)
+	return some && err == nil
+}
+
+// keeps is parked for one who must know.
+func keeps(ctx context.Context, conn *ctnetlink.Conn) (some bool, err error) {
+	_, err = conn.Dump(ctx, flow.TableConntrack, flow.DumpOptions{Dying: true}, func(*flow.Batch) error { return errSome })
+	if errors.Is(err, errSome) {
+		return true, nil
+	}
+	return false, err
 }

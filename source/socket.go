@@ -15,11 +15,12 @@ import (
 // warnPause is between two lines of the log about dropped events.
 const warnPause = time.Second
 
-// socket reads the events of one namespace. Its goroutine alone reads the
+// socket reads the events of one namespace, or a shard of them. Its goroutine alone reads the
 // listener; Source.mu guards the books.
 type socket struct {
 	src      *Source
 	ns       namespace
+	shards   []*socket // the lead's: all of the namespace's, itself first; nil in the others
 	listener *ctnetlink.Listener
 	origin   *flow.Origin
 	batch    *flow.Batch
@@ -52,10 +53,10 @@ type socket struct {
 	taken     atomic.Uint64 // events read and taken in
 }
 
-func (s *Source) openSocket(ns namespace) (*socket, error) {
+func (s *Source) openShard(ns namespace, way ctnetlink.Receive, filter *ctnetlink.KernelFilter, lead bool) (*socket, error) {
 	l, err := ctnetlink.Listen(ctnetlink.Config{
-		NetNS: ns.path, Groups: s.groupsOf(s.wanted), Receive: s.receive(), Reliable: s.cfg.Reliable,
-		Buffer: int(s.cfg.Buffer), MaxBuffer: int(s.cfg.Max), Filter: s.kernel,
+		NetNS: ns.path, Groups: s.groupsOf(s.wanted), Receive: way, Reliable: s.cfg.Reliable,
+		Buffer: int(s.cfg.Buffer), MaxBuffer: int(s.cfg.Max), Filter: filter,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("source: %s: %w", ns, err)
@@ -71,31 +72,20 @@ func (s *Source) openSocket(ns namespace) (*socket, error) {
 	}
 	s.tellWay(sock)
 	s.tellFilter(sock)
-	sock.warnBuffer(stats.Buffer)
+	sock.warnBuffer(stats.Buffer, lead)
 	sock.reliable.on.Store(s.cfg.Reliable)
 	sock.whole.Store(sock.accounted.UnixNano())
-	if s.cfg.Track.Enabled {
-		sock.trackFlows()
-	}
 	sock.turn()
 	return sock, nil
 }
 
-// trackFlows gives the socket a tracker. Its batch has room for two inferred
-// records before each event that a read brings.
-func (k *socket) trackFlows() {
-	k.track = newTracker(&k.src.budget, &k.books.Track, k.src.cfg.Interim, k.accounted.UnixNano())
-	k.batch = flow.NewBatch(3 * batchSlots)
-	k.verdicts = make([]bool, 3*batchSlots)
-	k.synthetic = flow.NewBatch(batchSlots)
-}
-
-// warnBuffer says what would help when the kernel gave less than was asked.
-func (k *socket) warnBuffer(got uint64) {
+// warnBuffer says, of one socket of a namespace, what would help when the kernel
+// gave less than was asked.
+func (k *socket) warnBuffer(got uint64, tell bool) {
 	want := uint64(k.src.cfg.Buffer)
 	k.books.Buffer = got
 	k.buffer.Store(got)
-	if got < want {
+	if got < want && tell {
 		k.src.log.Warn("receive buffer is smaller than configured", "netns", k.ns.String(), "bytes", got, "asked", want,
 			"help", fmt.Sprintf("sysctl -w net.core.rmem_max=%d", want/2))
 	}
@@ -111,12 +101,14 @@ func (k *socket) state() flow.SocketBooks {
 	return b
 }
 
-// stop makes run return; Source.mu is held.
+// stop makes the run of every shard return; Source.mu is held.
 func (k *socket) stop() {
-	if !k.stopped {
-		k.stopped = true
-		close(k.quit)
-		k.listener.Interrupt()
+	for _, o := range k.shards {
+		if !o.stopped {
+			o.stopped = true
+			close(o.quit)
+			o.listener.Interrupt()
+		}
 	}
 }
 
@@ -147,8 +139,11 @@ func (k *socket) run(ctx context.Context) error {
 	}
 }
 
-// attend starts what goes on beside the reading, and gives what ends it.
+// attend starts what goes on beside the reading of a namespace, and gives what ends it.
 func (k *socket) attend(ctx context.Context) (end func()) {
+	if !k.leads() {
+		return func() {}
+	}
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
 	wg.Go(func() {

@@ -47,18 +47,18 @@ type Source struct {
 	news  chan string // reasons for a status record out of turn; room for one
 	told  bool        // why there is no ring
 
-	kernel     *ctnetlink.KernelFilter // what of cfg.Filter the kernel runs
-	toldFilter bool                    // why it does not
+	kernel     []*ctnetlink.KernelFilter // what of cfg.Filter the kernel runs, by shard
+	toldFilter bool                      // why it does not
 
 	// mu serialises what is handed on, so that sequence numbers rise in the
 	// order of delivery, and guards everything below.
 	mu      sync.Mutex
 	seq     uint64
 	kinds   tally
-	wanted  flow.Types // of the sinks
-	budget  budget     // of tracked flows
-	sockets []*socket
-	retired []flow.SocketBooks // accounts of sockets whose namespace is gone
+	wanted  flow.Types         // of the sinks
+	budget  budget             // of tracked flows
+	sockets []*socket          // a lead a namespace, the service's own first
+	retired []flow.SocketBooks // accounts of namespaces that are gone
 	notes   *flow.Batch        // for gap and status records
 }
 
@@ -86,7 +86,7 @@ func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker,
 		cfg: cfg, id: id, out: out, log: log, begun: time.Now(), wanted: events, budget: budget{max: cfg.Track.MaxFlows},
 		kinds: newTally(), names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4), news: make(chan string, 1),
 	}
-	s.kernel = cfg.KernelFilter()
+	s.kernel = cfg.kernelFilters()
 	var err error
 	if s.book, err = openNotebook(cfg.StateDir, log); err != nil {
 		return nil, err
@@ -111,9 +111,7 @@ func (s *Source) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	start := func(sock *socket) {
 		readers.Go(func() {
-			if err := sock.run(ctx); err != nil {
-				s.fail(sock, err, failed)
-			}
+			sock.runAll(ctx, func(err error) { s.fail(sock, err, failed) })
 			s.finish(sock)
 		})
 	}
@@ -193,7 +191,7 @@ func (s *Source) close() error {
 	defer s.mu.Unlock()
 	var errs []error
 	for _, sock := range s.sockets {
-		errs = append(errs, sock.listener.Close())
+		errs = append(errs, closeAll(sock.shards))
 	}
 	return errors.Join(errs...)
 }
@@ -203,8 +201,10 @@ func (s *Source) Wants(events flow.Types) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sock := range s.sockets {
-		if err := sock.listener.SetGroups(s.groupsOf(events)); err != nil {
-			return fmt.Errorf("source: %s: %w", sock.ns, err)
+		for _, k := range sock.shards {
+			if err := k.listener.SetGroups(s.groupsOf(events)); err != nil {
+				return fmt.Errorf("source: %s: %w", sock.ns, err)
+			}
 		}
 	}
 	s.wanted = events
@@ -232,14 +232,14 @@ func (s *Source) groupsOf(events flow.Types) ctnetlink.Groups {
 	return groups
 }
 
-// Books gives every socket's account; it balances at every moment.
+// Books gives every namespace's account; it balances at every moment.
 func (s *Source) Books() []flow.SocketBooks {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.books()
 }
 
-// Account gives every socket's account, and what they received by kind, at one moment.
+// Account gives every namespace's account, and what they received by kind, at one moment.
 func (s *Source) Account() ([]flow.SocketBooks, []flow.EventCount) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -249,7 +249,7 @@ func (s *Source) Account() ([]flow.SocketBooks, []flow.EventCount) {
 func (s *Source) books() []flow.SocketBooks {
 	var books []flow.SocketBooks
 	for _, sock := range s.sockets {
-		books = append(books, sock.state())
+		books = append(books, sock.sum())
 	}
 	return append(books, s.retired...)
 }

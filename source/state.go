@@ -175,7 +175,7 @@ func (s *Source) noteState(ctx context.Context) {
 // read last, 0 if that is not known, to the time at which the socket joined its
 // groups; s.mu is held.
 func (s *Source) tellBlind(sock *socket, since int64, reason string) {
-	joined := sock.accounted.UnixNano()
+	joined := sock.joined()
 	g := &flow.Gap{Scope: "restart", Source: sock.ns.String(), Reason: reason, Since: min(since, joined), Until: joined}
 	s.emitGap(sock.origin, g, time.Now().UnixNano())
 }
@@ -192,7 +192,7 @@ func (s *Source) state(clean bool) *state {
 	defer s.mu.Unlock()
 	st := &state{Version: 1, Run: fmt.Sprintf("%x", s.id.Run), Clean: clean, Until: map[string]int64{}}
 	for _, sock := range s.sockets {
-		st.Until[sock.ns.name] = sock.whole.Load()
+		st.Until[sock.ns.name] = sock.until()
 	}
 	return st
 }

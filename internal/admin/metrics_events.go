@@ -33,11 +33,11 @@ func eventMetrics() []metric {
 
 func bufferMetrics() []metric {
 	return []metric{
-		{name: "netlink_rcvbuf_bytes", kind: gauge, labels: []string{"netns"}, help: "The effective receive buffer.",
+		{name: "netlink_rcvbuf_bytes", kind: gauge, labels: []string{"netns"}, help: "The effective receive buffer; with source.shards, of the fullest.",
 			read: eachSocket(func(b *flow.SocketBooks) uint64 { return b.Buffer })},
 		{name: "netlink_rcvbuf_limit_bytes", kind: gauge, help: "What each receive buffer may grow to (source.buffer.max).",
 			read: one(func(s *Snapshot) float64 { return float64(s.BufferMax) })},
-		{name: "netlink_queued_bytes", kind: gauge, labels: []string{"netns"}, help: "What is in use of the receive buffer, when it was last looked at.",
+		{name: "netlink_queued_bytes", kind: gauge, labels: []string{"netns"}, help: "What is in use of that buffer, when it was last looked at.",
 			read: eachSocket(func(b *flow.SocketBooks) uint64 { return b.Queued })},
 		{name: "netlink_headroom_seconds", kind: gauge, labels: []string{"netns"}, help: "How long the free part of the buffer would last at the present rate if nobody read; absent where nothing comes.",
 			read: func(s *Snapshot, put emit) {

@@ -2,6 +2,7 @@ package ctnetlink
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/net/bpf"
 )
@@ -22,7 +23,17 @@ type step struct {
 	val     uint32
 	yes, no label // the same: always
 	walk    []attribute
+	away    bool // ins returns 0, and yet no filter refuses: the event is another shard's
 }
+
+// end is what a script may come to.
+type end uint8
+
+const (
+	accepts end = iota
+	refuses     // by the filter
+	leaves      // what is another shard's
+)
 
 func (s *step) jumps() bool { return s.ins == nil && s.walk == nil }
 
@@ -52,6 +63,25 @@ func (s *script) do(instructions ...bpf.Instruction) {
 	for _, i := range instructions {
 		s.steps = append(s.steps, step{ins: i})
 	}
+}
+
+// may tells whether the script has that end. A nil script accepts everything.
+func (s *script) may(e end) bool {
+	if s == nil {
+		return e == accepts
+	}
+	return slices.ContainsFunc(s.steps, func(st step) bool {
+		r, ok := st.ins.(bpf.RetConstant)
+		switch {
+		case !ok:
+			return false
+		case st.away:
+			return e == leaves
+		case r.Val == 0:
+			return e == refuses
+		}
+		return e == accepts
+	})
 }
 
 // when jumps by a comparison of A with val.

@@ -63,6 +63,7 @@ type writing struct {
 	script
 	ring       bool // it is for the ring's program
 	pass, drop label
+	elsewhere  label // of an event that is another shard's
 
 	family  flow.Family
 	asked   uint32 // slots, as bits
@@ -71,12 +72,14 @@ type writing struct {
 
 func newWriting(ring bool) *writing {
 	w := &writing{ring: ring}
-	w.pass, w.drop = w.label(), w.label()
+	w.pass, w.drop, w.elsewhere = w.label(), w.label(), w.label()
 	return w
 }
 
-// finish writes the two ends.
+// finish writes the ends.
 func (w *writing) finish() {
+	w.mark(w.elsewhere)
+	w.steps = append(w.steps, step{ins: bpf.RetConstant{Val: 0}, away: true})
 	w.mark(w.drop)
 	w.do(bpf.RetConstant{Val: 0})
 	w.mark(w.pass)

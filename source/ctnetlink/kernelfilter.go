@@ -20,8 +20,10 @@ import (
 // and the event type alone.
 type KernelFilter struct {
 	terms   []TermPlace
+	drops   bool                 // it refuses something
 	classic []bpf.RawInstruction // nil: there is nothing for the kernel to do
 	ring    *script
+	bare    *KernelFilter // the shard's test alone; nil: there is only one
 }
 
 // CompileFilter finds what of a filter the kernel can run. Where lasting is set,
@@ -31,17 +33,27 @@ type KernelFilter struct {
 // Fields with lists so long that the program would be too long stay in user
 // space, the longest first.
 func CompileFilter(f *flow.Filter, lasting bool) *KernelFilter {
+	return CompileShard(f, lasting, Shard{})
+}
+
+// CompileShard is CompileFilter for one of several sockets, before whose filter
+// stands the test whether an event is its own. What is not is refused, and is
+// neither lost nor counted as refused.
+func CompileShard(f *flow.Filter, lasting bool, shard Shard) *KernelFilter {
+	k := &KernelFilter{}
 	if f.IsAll() {
-		return &KernelFilter{}
+		f = &flow.Filter{}
+	} else if shard.divides() {
+		k.bare = CompileShard(nil, lasting, shard)
 	}
 	for values := maxClassic; ; values /= 2 {
-		c := compiler{filter: f, lasting: lasting, values: values}
+		c := compiler{filter: f, lasting: lasting, values: values, shard: shard}
 		if c.total() > maxClassic { // each takes an instruction at least
 			continue
 		}
-		k := &KernelFilter{terms: c.places()}
-		classic, drops := c.write(false)
-		if !drops {
+		var classic *script
+		k.terms = c.places()
+		if classic, k.drops = c.write(false); !k.drops && !shard.divides() {
 			return k
 		}
 		raw, err := classic.classic()
@@ -53,14 +65,31 @@ func CompileFilter(f *flow.Filter, lasting bool) *KernelFilter {
 	}
 }
 
-// Runs reports whether there is something for the kernel to do.
-func (k *KernelFilter) Runs() bool { return k != nil && k.classic != nil }
+// Runs reports whether there is something of the filter for the kernel to do.
+func (k *KernelFilter) Runs() bool { return k != nil && k.drops }
+
+// loads reports whether there is a program to load: for the filter, or for the shard.
+func (k *KernelFilter) loads() bool { return k != nil && k.classic != nil }
+
+// install has the kernel take the program, or else, where a filter is in it, the
+// one without: then why tells. A shard's test cannot be left out, or its socket
+// would be given what the others have.
+func (k *KernelFilter) install(take func(*KernelFilter) error) (runs bool, why, err error) {
+	if err = take(k); err == nil || !k.Runs() {
+		return k.Runs(), nil, err
+	}
+	return false, err, take(k.bare)
+}
 
 // Terms says of each term where it runs, the includes first.
 func (k *KernelFilter) Terms() []TermPlace { return k.terms }
 
-// attach has the kernel run the classic program on what is sent to the socket.
+// attach has the kernel run the classic program, if there is one, on what is sent
+// to the socket.
 func (k *KernelFilter) attach(fd int) error {
+	if !k.loads() {
+		return nil
+	}
 	program := make([]unix.SockFilter, len(k.classic))
 	for i, r := range k.classic {
 		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
@@ -77,6 +106,7 @@ type compiler struct {
 	filter  *flow.Filter
 	lasting bool
 	values  int // most values of a field
+	shard   Shard
 }
 
 // part is the events that one part of a program is for.
@@ -105,7 +135,7 @@ func (c *compiler) write(ring bool) (s *script, drops bool) {
 			labels[p] = w.label()
 		}
 	}
-	w.head(labels)
+	w.divide(c.shard, labels)
 	for _, p := range parts() {
 		if plan := plans[p]; plan.drops() {
 			w.mark(labels[p])

@@ -78,12 +78,9 @@ func (c *Config) open(ns *os.File) (opened, error) {
 
 func (c *Config) openQueue(ns *os.File) (o opened, err error) {
 	s, err := dial(ns, func(conn *netlink.Conn) error {
-		return c.prepare(conn, func(fd int) error {
-			if c.Filter.Runs() {
-				o.noFilter = c.Filter.attach(fd)
-				o.filters = o.noFilter == nil
-			}
-			return c.prepareBuffer(fd)
+		return c.prepare(conn, func(fd int) (err error) {
+			o.filters, o.noFilter, err = c.Filter.install(func(k *KernelFilter) error { return k.attach(fd) })
+			return errors.Join(err, c.prepareBuffer(fd))
 		})
 	})
 	if err != nil {
@@ -97,12 +94,13 @@ func (c *Config) openRing(ns *os.File) (opened, error) {
 	if !mayLoad() {
 		return opened{}, &Error{Op: "open", Subject: "receive ring", Err: ringNeeds(unix.EPERM)}
 	}
-	o := opened{way: ReceiveRing, filters: c.Filter.Runs()}
-	r, err := newRing(c.Buffer, c.Reliable, c.Filter)
-	if err != nil && o.filters { // with the filter the program may be too much for the verifier
-		o.filters, o.noFilter = false, err
-		r, err = newRing(c.Buffer, c.Reliable, nil)
-	}
+	o := opened{way: ReceiveRing}
+	var r *ring
+	var err error
+	o.filters, o.noFilter, err = c.Filter.install(func(k *KernelFilter) (err error) { // with it the program may be too much for the verifier
+		r, err = newRing(c.Buffer, c.Reliable, k)
+		return err
+	})
 	if err != nil {
 		return opened{}, &Error{Op: "open", Subject: "receive ring", Err: ringNeeds(err)}
 	}

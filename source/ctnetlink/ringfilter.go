@@ -40,19 +40,27 @@ const offsetSkbLen = 0
 //
 // Before all that it runs what it may of source's filter, if there is one: what
 // that refuses adds one to the second of the counters, and touches nothing else.
+// What is another shard's is refused before that, and counted nowhere.
 func ringProgram(rings, counters *ebpf.Map, passOn bool, filter *KernelFilter) *ebpf.ProgramSpec {
 	p := asm.Instructions{
 		asm.Mov.Reg(regSkb, asm.R1),
 		asm.LoadMem(regLen, regSkb, offsetSkbLen, asm.Word),
 	}
-	if filter.Runs() {
-		p = append(p, filter.ring.extended("accept", "refuse")...)
+	var first *script
+	if filter.loads() {
+		first = filter.ring
+		p = append(p, first.extended("accept", "refuse", "elsewhere")...)
 	}
-	p = append(p, reserveRecord(rings)...)
-	p = append(p, fillRecord()...)
-	p = append(p, giveUp(counters, passOn)...)
-	if filter.Runs() {
+	if first.may(accepts) { // the verifier refuses what nothing leads to
+		p = append(p, reserveRecord(rings)...)
+		p = append(p, fillRecord()...)
+		p = append(p, giveUp(counters, passOn)...)
+	}
+	if first.may(refuses) {
 		p = append(p, refuseCounted(counters, countRefused, "refuse")...)
+	}
+	if first.may(leaves) {
+		p = append(p, asm.Mov.Imm(asm.R0, 0).WithSymbol("elsewhere"), asm.Return())
 	}
 	return &ebpf.ProgramSpec{Name: "ctferry_ring", Type: ebpf.SocketFilter, Instructions: p, License: "Apache-2.0"}
 }

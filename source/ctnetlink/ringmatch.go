@@ -27,8 +27,8 @@ const (
 const maxWalk = 32
 
 // extended turns a filter into instructions of the extended machine, which come
-// out at the label accept, or at refuse.
-func (s *script) extended(accept, refuse string) (out asm.Instructions) {
+// out at the label accept, or at refuse, or, with what is another shard's, at away.
+func (s *script) extended(accept, refuse, away string) (out asm.Instructions) {
 	marked := map[int]bool{}
 	for _, at := range s.at {
 		marked[at] = true
@@ -41,6 +41,8 @@ func (s *script) extended(accept, refuse string) (out asm.Instructions) {
 			ins = walk(st.walk, "walk"+strconv.Itoa(i), accept)
 		case st.jumps():
 			ins = s.branch(st, i)
+		case st.away:
+			ins = asm.Instructions{asm.Ja.Label(away)}
 		default:
 			ins = translate(st.ins, accept, refuse)
 		}
@@ -107,6 +109,8 @@ func translate(ins bpf.Instruction, accept, refuse string) asm.Instructions {
 		return one(asm.StoreMem(asm.RFP, slotAt(i.N), register(i.Src), asm.Word))
 	case bpf.TAX:
 		return one(asm.Mov.Reg32(regX, regA))
+	case bpf.TXA:
+		return one(asm.Mov.Reg32(regA, regX))
 	case bpf.ALUOpConstant:
 		return one(aluOp(i.Op).Imm32(regA, int32(i.Val)))
 	case bpf.ALUOpX:
@@ -124,7 +128,8 @@ func translate(ins bpf.Instruction, accept, refuse string) asm.Instructions {
 
 func aluOp(op bpf.ALUOp) asm.ALUOp {
 	return map[bpf.ALUOp]asm.ALUOp{
-		bpf.ALUOpAnd: asm.And, bpf.ALUOpOr: asm.Or, bpf.ALUOpSub: asm.Sub, bpf.ALUOpShiftLeft: asm.LSh,
+		bpf.ALUOpAnd: asm.And, bpf.ALUOpOr: asm.Or, bpf.ALUOpXor: asm.Xor, bpf.ALUOpShiftLeft: asm.LSh, bpf.ALUOpShiftRight: asm.RSh,
+		bpf.ALUOpAdd: asm.Add, bpf.ALUOpSub: asm.Sub, bpf.ALUOpMul: asm.Mul,
 	}[op]
 }
 

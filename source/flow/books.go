@@ -18,7 +18,8 @@ type EventCount struct {
 	Count uint64 `json:"count"`
 }
 
-// SocketBooks is the account of one event socket. Offered = Received + Lost and
+// SocketBooks is the account of one namespace's event socket, or the sum of its
+// sockets' where it is read by several (source.shards). Offered = Received + Lost and
 // Received = Emitted + Excluded + Malformed + Foreign hold at every moment at which no
 // batch is in flight.
 type SocketBooks struct {
@@ -31,7 +32,7 @@ type SocketBooks struct {
 	Malformed uint64 `json:"malformed"` // datagrams that could not be decoded
 	Foreign   uint64 `json:"foreign"`   // messages that are no conntrack event
 	LastSeq   uint64 `json:"last_seq"`
-	Buffer    uint64 `json:"buffer"`   // effective receive buffer, bytes
+	Buffer    uint64 `json:"buffer"`   // effective receive buffer, bytes; of several that of the fullest
 	Queued    uint64 `json:"queued"`   // bytes of it in use
 	Growths   uint64 `json:"growths"`  // times the buffer was raised
 	Reliable  bool   `json:"reliable"` // the kernel keeps DESTROY events until they are delivered, now
