@@ -17,9 +17,11 @@ const dumpSlots = 256
 // come; the table is never held in memory. A batch is fn's until fn returns.
 // Count is the number of rows handed to fn, also with an error. A dump is no
 // snapshot: what changes under it may be missing or there twice, mostly
-// without a [flow.ErrInterrupted]. ctx ends it between reads.
+// without a [flow.ErrInterrupted]. ctx ends it between datagrams. The table is read
+// some 1,300 rows ahead of fn, by a goroutine that has ended when Dump returns.
 //
-// A zeroing dump that ends with an error has set some counters to zero.
+// A zeroing dump that ends with an error has set some counters to zero, those of
+// rows that were read ahead too.
 func (c *Conn) Dump(ctx context.Context, table flow.Table, o flow.DumpOptions, fn func(*flow.Batch) error) (count uint64, err error) {
 	q, err := (*dumpOptions)(&o).request(table)
 	if err != nil {
@@ -34,7 +36,7 @@ func (c *Conn) Dump(ctx context.Context, table flow.Table, o flow.DumpOptions, f
 		return 0, err
 	}
 	d := dump{table: table, fn: fn, batch: flow.NewBatch(dumpSlots)}
-	err = d.run(ctx, sock, q)
+	err = d.run(ctx, sock, q, aheadOf(sock.recv.descriptor()))
 	return d.count, err
 }
 
@@ -60,22 +62,23 @@ type dump struct {
 	interrupted bool
 }
 
-func (d *dump) run(ctx context.Context, sock *requester, q *request) error {
-	for {
-		m, err := sock.receive(ctx, q)
-		if err != nil {
-			return errors.Join(err, d.flush())
+// run has one goroutine read, and decodes in this one; both have ended when it
+// returns.
+func (d *dump) run(ctx context.Context, sock *requester, q *request, buffers []receiver) error {
+	reading, stop := context.WithCancel(ctx)
+	r := newAhead(buffers)
+	defer func() {
+		stop()
+		close(r.free)
+		for range r.full { // until the reader has ended
 		}
-		d.interrupted = d.interrupted || m.flags&unix.NLM_F_DUMP_INTR != 0
-		switch m.kind {
-		case unix.NLMSG_ERROR, unix.NLMSG_DONE:
-			return d.end(q, q.verdict(&m))
-		}
-		if err := d.row(q, &m); err != nil {
-			return err
-		}
-	}
+	}()
+	go r.run(reading)
+	return d.follow(ctx, r, sock, q)
 }
+
+// broken hands on what was decoded before the dump broke off.
+func (d *dump) broken(q *request, err error) error { return errors.Join(q.fail(err), d.flush()) }
 
 // row decodes a row, after the batch is handed on if it is full.
 func (d *dump) row(q *request, m *message) error {
@@ -115,10 +118,10 @@ func (d *dump) end(q *request, err error) error {
 	return errors.Join(err, d.flush())
 }
 
-// request turns the options into a message.
 // dumpOptions writes what narrows a dump.
 type dumpOptions flow.DumpOptions
 
+// request turns the options into a message.
 func (o *dumpOptions) request(table flow.Table) (*request, error) {
 	q := &request{op: "dump", subject: table.String(), flags: unix.NLM_F_DUMP, family: byte(o.Family), attrs: o.filter}
 	switch table {

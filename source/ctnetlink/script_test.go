@@ -78,12 +78,12 @@ func TestScriptedDump(t *testing.T) {
 				rows += uint64(b.Len())
 				return nil
 			}}
-			sock := &requester{recv: &scripted{give: c.give}, portID: 9, seq: 7}
+			sock := &requester{portID: 9, seq: 7}
 			q, err := (&dumpOptions{}).request(flow.TableConntrack)
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = d.run(t.Context(), sock, q)
+			err = d.run(t.Context(), sock, q, []receiver{&scripted{give: c.give}})
 			if !errors.Is(err, c.want) || c.want == nil && err != nil || rows != c.rows || d.count != rows {
 				t.Errorf("%d rows, counted %d, want %d; error %v, want %v", rows, d.count, c.rows, err, c.want)
 			}
