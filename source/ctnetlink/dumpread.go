@@ -12,6 +12,7 @@ import (
 const (
 	aheadBuffers = 3
 	aheadSlots   = 4
+	dyingSlots   = 12 // as much memory
 )
 
 // ahead reads a dump's datagrams before they are asked for, in their order.
@@ -28,9 +29,17 @@ type filled struct {
 }
 
 // aheadOf makes the buffers. They share the socket, which stays its owner's.
-func aheadOf(fd int) (buffers []receiver) {
-	for range aheadBuffers {
-		m := newMmsg(fd, aheadSlots, replySize)
+//
+// The list of the dying is read into one, alone: the kernel goes on in it from an
+// entry that may be gone meanwhile, and then leaves out the rest
+// (ctnetlink_dump_dying), so as little time as possible is to pass between its reads.
+func aheadOf(fd int, dying bool) (buffers []receiver) {
+	count, slots := aheadBuffers, aheadSlots
+	if dying {
+		count, slots = 1, dyingSlots
+	}
+	for range count {
+		m := newMmsg(fd, slots, replySize)
 		m.slow = true
 		buffers = append(buffers, m)
 	}
@@ -72,24 +81,41 @@ func (r *ahead) run(ctx context.Context) {
 // follow decodes what is read ahead of it until the dump ends.
 func (d *dump) follow(ctx context.Context, r *ahead, sock *requester, q *request) error {
 	for f := range r.full {
-		err := f.err
-		if err == nil && len(f.got) == 0 {
-			err = sock.await()
-		}
-		if err != nil {
-			return d.broken(q, err)
-		}
-		for i := range f.got {
-			if err := ctx.Err(); err != nil {
-				return d.broken(q, err)
-			}
-			if ended, err := d.datagram(sock, q, &f.got[i]); ended {
-				return err
-			}
+		if ended, err := d.take(ctx, f, sock, q); ended {
+			return err
 		}
 		r.free <- f.in
 	}
 	return d.broken(q, ctx.Err())
+}
+
+// alone reads and decodes in turn.
+func (d *dump) alone(ctx context.Context, b receiver, sock *requester, q *request) error {
+	for {
+		got, err := b.next()
+		if ended, err := d.take(ctx, filled{b, got, err}, sock, q); ended {
+			return err
+		}
+	}
+}
+
+// take decodes what one read gave, and waits for the kernel where that was nothing.
+func (d *dump) take(ctx context.Context, f filled, sock *requester, q *request) (ended bool, err error) {
+	if err = f.err; err == nil && len(f.got) == 0 {
+		err = sock.await()
+	}
+	if err != nil {
+		return true, d.broken(q, err)
+	}
+	for i := range f.got {
+		if err := ctx.Err(); err != nil {
+			return true, d.broken(q, err)
+		}
+		if ended, err := d.datagram(sock, q, &f.got[i]); ended {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // datagram decodes the rows of one datagram. ended: there is no more to come,

@@ -60,7 +60,7 @@ func (d *deck) next() (got []datagram, err error) {
 // playback dumps a tape.
 func playback(ctx context.Context, tp *tape, fn func(*flow.Batch) error) (count uint64, err error) {
 	d := dump{table: flow.TableConntrack, batch: flow.NewBatch(3), fn: fn}
-	q, err := (&dumpOptions{}).request(flow.TableConntrack)
+	q, err := (&dumpOptions{}).request(flow.TableConntrack, DumpFilter{})
 	if err != nil {
 		return 0, err
 	}
@@ -140,7 +140,7 @@ func TestReadAheadWaits(t *testing.T) {
 	late := &lateReceiver{fd: fds[0], scripted: scripted{give: [][]datagram{{{data: entry}}, nil, {{data: entry}}, nil, nil, {{data: done}}}}}
 	var rows int
 	d := dump{table: flow.TableConntrack, batch: flow.NewBatch(1), fn: func(b *flow.Batch) error { rows += b.Len(); return nil }}
-	q, err := (&dumpOptions{}).request(flow.TableConntrack)
+	q, err := (&dumpOptions{}).request(flow.TableConntrack, DumpFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}
