@@ -20,10 +20,11 @@ func (d *DumpFilter) text() (out string) {
 	if d.family != flow.FamilyUnspecified {
 		add("family", d.family)
 	}
-	for name, m := range map[string]*flow.Masked{"mark": d.mark, "status": d.status} {
-		if m != nil {
-			add(name, m)
-		}
+	if d.mark != nil {
+		add("mark", d.mark)
+	}
+	if d.status != nil {
+		add("status", d.status)
 	}
 	if d.zone != nil {
 		add("zone", *d.zone)
@@ -91,7 +92,7 @@ func TestCompileDump(t *testing.T) {
 		{m{"include": l{m{"src": "10.0.0.1"}, m{"src": "10.0.0.2"}}}, l0(" family=ipv4")},
 		{m{"proto": "tcp"}, l0("")},
 		{m{"proto": "tcp", "family": "ipv6"}, l0(" family=ipv6 proto=6")},
-		{m{"proto": "esp", "family": "ipv4"}, l0(" family=ipv4 proto=50")},
+		{m{"proto": 50, "family": "ipv4"}, l0(" family=ipv4 proto=50")},
 		{m{"proto": l{"tcp", "udp"}, "dport": 53}, l0("")},
 		{m{"proto": "udp", "dport": 53}, []string{" family=ipv4 proto=17 dport=53", " family=ipv6 proto=17 dport=53"}},
 		{m{"proto": "udp", "dport": 53, "mark": 1}, []string{" family=ipv4 mark=0x1/0xffffffff proto=17 dport=53", " family=ipv6 mark=0x1/0xffffffff proto=17 dport=53"}},
