@@ -18,7 +18,8 @@ const dumpSlots = 256
 // Count is the number of rows handed to fn, also with an error. A dump is no
 // snapshot: what changes under it may be missing or there twice, mostly
 // without a [flow.ErrInterrupted]. ctx ends it between datagrams. The table is read
-// some 1,300 rows ahead of fn, by a goroutine that has ended when Dump returns.
+// some 1,300 rows ahead of fn, by a goroutine that has ended when Dump returns. By
+// o.Only it may be read in two passes: then IPv4's rows come first.
 //
 // A zeroing dump that ends with an error has set some counters to zero, those of
 // rows that were read ahead too.
@@ -36,12 +37,11 @@ func (c *Conn) Dump(ctx context.Context, table flow.Table, o flow.DumpOptions, f
 	buffers := aheadOf(sock.recv.descriptor(), o.Dying)
 	var interrupted error
 	for _, p := range passes {
-		err := d.pass(ctx, sock, p, buffers)
-		switch {
-		case errors.Is(err, flow.ErrInterrupted) && len(passes) > 1:
-			interrupted = err
-		case err != nil:
-			return d.count, err
+		if err := d.pass(ctx, sock, p, buffers); err != nil {
+			if d.stopped || !errors.Is(err, flow.ErrInterrupted) {
+				return d.count, err
+			}
+			interrupted = err // the dump went on to its end, and so do the others
 		}
 	}
 	return d.count, interrupted
@@ -70,6 +70,7 @@ type dump struct {
 	interrupted bool
 	began       bool // the kernel has given a row
 	refused     bool // it does not take the request's filters
+	stopped     bool // fn wants no more
 }
 
 // pass is one request and what comes of it; a kernel that refuses what narrows it
@@ -135,6 +136,7 @@ func (d *dump) flush() error {
 	}
 	n := d.batch.Len()
 	if err := d.fn(d.batch); err != nil {
+		d.stopped = true
 		d.batch.Reset()
 		return err
 	}

@@ -435,3 +435,25 @@ func TestScriptedRefusal(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoPasses asks for a port of both families: IPv4 comes first, and who wants no
+// more is not asked in the second pass.
+func TestTwoPasses(t *testing.T) {
+	ns := quiet(t)
+	c := dialNS(t, ns)
+	entries(t, c, rand.New(rand.NewPCG(2, 2)), 400)
+	o := flow.DumpOptions{Only: parsed(t, map[string]any{"proto": "udp", "dport": 1})}
+	var families []flow.Family
+	n, err := c.Dump(t.Context(), flow.TableConntrack, o, func(b *flow.Batch) error {
+		families = append(families, b.Events()[0].Family)
+		return nil
+	})
+	if err != nil || n == 0 || !slices.Equal(families, []flow.Family{flow.IPv4, flow.IPv6}) {
+		t.Errorf("%d rows, batches of %v: %v", n, families, err)
+	}
+	calls := 0
+	n, err = c.Dump(t.Context(), flow.TableConntrack, o, func(*flow.Batch) error { calls++; return errEnough })
+	if n != 0 || err == nil || calls != 1 {
+		t.Errorf("%d rows, %d calls: %v", n, calls, err)
+	}
+}
