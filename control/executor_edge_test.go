@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ctferry/ctferry/internal/testnet"
 	"github.com/ctferry/ctferry/source/flow"
@@ -149,58 +148,40 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestKernelWithoutMarks has the kernel refuse a filter that it is built without.
-func TestKernelWithoutMarks(t *testing.T) {
-	ns := sample(t)
-	var seen []bool
-	x := meddled(ns, between{dump: func(o flow.DumpOptions) error {
-		seen = append(seen, o.Mark != nil)
-		if o.Mark != nil {
-			return fmt.Errorf("dump: %w", unix.EOPNOTSUPP)
-		}
-		return nil
-	}})
-	_, rows := called(t, x, request(t, `"verb":"list","table":"conntrack","filter":{"mark":2}`))
-	equal(t, "rows", ports(rows), []int{2})
-	equal(t, "with a filter", seen, []bool{true, false})
-}
-
-// TestDumpOptions is what the kernel is trusted with.
+// TestDumpOptions is what a dump is asked for: the filter goes with it, for the
+// kernel to narrow by what it can.
 func TestDumpOptions(t *testing.T) {
-	for _, c := range []struct{ member, want string }{
-		{`"limit":1`, "family= mark= status= zone="},
-		{`"family":"ipv6"`, "family=ipv6 mark= status= zone="},
-		{`"filter":{"family":"ipv4","mark":"0x1/0xff","status":["ASSURED","UNREPLIED"],"zone":3}`, "family=ipv4 mark=0x1/0xff status=0x4/0x6 zone=3"},
-		{`"filter":{"mark":5}`, "family= mark=0x5/0xffffffff status= zone="},
-		{`"filter":{"mark":[5,6]}`, "family= mark= status= zone="},
-		{`"filter":{"mark":"5-6"}`, "family= mark= status= zone="},
-		{`"filter":{"mark":["0x1/0xf","0x2/0xf"]}`, "family= mark= status= zone="},
-		{`"filter":{"mark":[9,"0x1/0xf"]}`, "family= mark= status= zone="},
-		{`"filter":{"mark":"0/0"}`, "family= mark= status= zone="},
-		{`"filter":{"zone":0}`, "family= mark= status= zone="},
-		{`"filter":{"zone":"1-2","family":["ipv4","ipv6"]}`, "family= mark= status= zone="},
-		{`"filter":{"include":[{"mark":5},{"mark":6}]}`, "family= mark= status= zone="},
-		{`"filter":{"exclude":[{"mark":5,"zone":3}]}`, "family= mark= status= zone="},
+	for _, c := range []struct {
+		table, member string
+		want          flow.DumpOptions
+	}{
+		{"conntrack", `"limit":1`, flow.DumpOptions{}},
+		{"conntrack", `"family":"ipv6"`, flow.DumpOptions{Family: flow.IPv6}},
+		{"dying", `"family":"ipv6"`, flow.DumpOptions{Family: flow.IPv6, Dying: true}},
+		{"unconfirmed", `"limit":1`, flow.DumpOptions{Unconfirmed: true}},
 	} {
-		o := dumpOptions(request(t, `"verb":"list","table":"conntrack",%s`, c.member))
-		text := "family=" + o.Family.String() + " mark="
-		if o.Mark != nil {
-			text += o.Mark.String()
-		}
-		text += " status="
-		if o.Status != nil {
-			text += o.Status.String()
-		}
-		text += " zone="
-		if o.Zone != nil {
-			text += fmt.Sprint(*o.Zone)
-		}
-		if text != c.want {
-			t.Errorf("%s: %s, want %s", c.member, text, c.want)
+		if got := dumpOptions(request(t, `"verb":"list","table":%q,%s`, c.table, c.member)); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.member, got, c.want)
 		}
 	}
-	if o := dumpOptions(request(t, `"verb":"list","table":"expect","filter":{"family":"ipv4","mark":5,"zone":2}`)); o.Mark != nil || o.Zone != nil || o.Family != flow.IPv4 {
-		t.Errorf("%+v", o)
+	for _, table := range []string{"conntrack", "expect"} {
+		q := request(t, `"verb":"list","table":%q,"filter":{"family":"ipv4","proto":"tcp"}`, table)
+		if got := dumpOptions(q); got != (flow.DumpOptions{Only: q.Filter}) {
+			t.Errorf("%s: %+v", table, got)
+		}
+	}
+}
+
+// TestListNarrowed lists by filters of which the kernel can tell some, all or none.
+func TestListNarrowed(t *testing.T) {
+	ns := sample(t)
+	x := meddled(ns, between{})
+	_, all := called(t, x, request(t, `"verb":"list","table":"conntrack"`))
+	for _, filter := range []string{`{"mark":2}`, `{"proto":"tcp","family":"ipv4"}`, `{"proto":"udp","dport":53}`, `{"src":"10.0.0.1"}`, `{"family":"ipv6","proto":"udp"}`, `{"state":"ESTABLISHED"}`} {
+		q := request(t, `"verb":"list","table":"conntrack","filter":%s`, filter)
+		_, rows := called(t, x, q)
+		want := slices.DeleteFunc(slices.Clone(all), func(e *flow.Event) bool { return !q.Filter.Match(e) })
+		equal(t, filter, ports(rows), ports(want))
 	}
 }
 

@@ -36,6 +36,18 @@ func (c *Config) KernelFilter() *ctnetlink.KernelFilter {
 	return c.kernelFilters()[0]
 }
 
+// Dumps reports whether tables are read whole at all.
+func (c *Config) Dumps() bool { return c.Dump.AtStart || c.Dump.Interval > 0 || c.Track.Enabled }
+
+// DumpFilter is by what of the filter the kernel narrows these dumps, where it can.
+// One that sets counters to zero does so for all flows, and is not narrowed.
+func (c *Config) DumpFilter() *ctnetlink.DumpFilter {
+	if c.Dump.Zero && !c.Track.Enabled {
+		return ctnetlink.CompileDump(nil)
+	}
+	return ctnetlink.CompileDump(c.Filter)
+}
+
 // Dump says when the table is read whole.
 type Dump struct {
 	AtStart  bool

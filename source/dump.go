@@ -112,7 +112,7 @@ func (d *dump) options(table flow.Table) flow.DumpOptions {
 	if d.info.CountersReset || table != flow.TableConntrack {
 		return flow.DumpOptions{Zero: d.info.CountersReset}
 	}
-	return narrow(d.k.src.cfg.Filter)
+	return flow.DumpOptions{Only: d.k.src.cfg.Filter}
 }
 
 // take hands on what is to be handed on of a batch of rows.

@@ -22,7 +22,15 @@ func TestCheckTellsWhereTermsRun(t *testing.T) {
 			`source.filter.include[0]: kernel (mark), user (state): {"mark":1,"state":"ESTABLISHED"}`,
 			`source.filter.exclude[0]: kernel: {"family":"ipv6"}`,
 		}},
-		{"source: {track: true, filter: {mark: 1}}\n", []string{`source.filter.include[0]: user: {"mark":1}`}},
+		{"source: {track: true, filter: {mark: 1}}\n", []string{`source.filter.include[0]: user: {"mark":1}`, `source.filter in dumps: kernel (mark), then user (all of it)`}},
+		{"source: {dump: {interval: 1h}, filter: {src: 10.0.0.1, state: ESTABLISHED}}\n", []string{
+			`source.filter.include[0]: kernel (orig_src), user (state): {"state":"ESTABLISHED","orig_src":"10.0.0.1"}`,
+			`source.filter in dumps: kernel (family, orig_src), then user (all of it)`,
+		}},
+		{"source: {dump: {at_start: true, zero: true}, filter: {mark: 1}}\n", []string{
+			`source.filter.include[0]: kernel: {"mark":1}`, `source.filter in dumps: user`,
+		}},
+		{"source: {dump: {at_start: true}}\n", nil},
 	} {
 		file := writeFile(t, t.TempDir(), "a.yaml", c.text+sink)
 		for _, flag := range []string{"", "--print-effective"} {
@@ -31,7 +39,7 @@ func TestCheckTellsWhereTermsRun(t *testing.T) {
 				args = []string{"check", flag, file}
 			}
 			code, out, errOut := run(args...)
-			if code != exitOK || strings.Count(out, "source.filter.") != len(c.want) {
+			if code != exitOK || strings.Count(out, "source.filter") != len(c.want) {
 				t.Errorf("%q %s: code %d, %s%s", c.text, flag, code, errOut, out)
 			}
 			for _, line := range c.want {

@@ -28,9 +28,14 @@ type process struct {
 	err  error         // how it ended
 }
 
-// launch starts a command inside a namespace, on the subject's CPU, in a process
-// group of its own, so that an interrupt reaches only us.
+// launch starts a command inside a namespace, on the subject's CPU.
 func (l *lab) launch(ns *testnet.Namespace, dir string, argv []string) (*process, error) {
+	return l.launchOn(ns, dir, argv, l.subjectCPU)
+}
+
+// launchOn starts a command inside a namespace, on some CPUs, in a process group of
+// its own, so that an interrupt reaches only us.
+func (l *lab) launchOn(ns *testnet.Namespace, dir string, argv []string, cpus ...int) (*process, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var files []*os.File
@@ -47,7 +52,7 @@ func (l *lab) launch(ns *testnet.Namespace, dir string, argv []string) (*process
 		files = append(files, f)
 	}
 	cmd.Stdout, cmd.Stderr = files[0], files[1]
-	if err := ns.Do(func() error { return pinned(cmd.Start, l.subjectCPU) }); err != nil {
+	if err := ns.Do(func() error { return pinned(cmd.Start, cpus...) }); err != nil {
 		return nil, fmt.Errorf("start %s: %w", argv[0], err)
 	}
 	p := &process{cmd: cmd, dir: dir, done: make(chan struct{})}

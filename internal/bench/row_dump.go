@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,11 @@ type dumper struct {
 	name  string
 	argv  []string
 	mark  string // of a line that is an entry; empty: it prints a count
+	tcp4  bool   // it asks for TCP over IPv4 only, one entry of eight
+	bound bool   // to the subject's CPU; else it may run on both, as it would for its user
+	wants bool   // the targets are about it
 	times series // in milliseconds
+	spent series // of CPU, all threads, in milliseconds
 	peaks series // in MiB
 }
 
@@ -70,7 +75,12 @@ func (l *lab) dumpers() (out []*dumper) {
 	if l.dump != "" {
 		out = append(out, &dumper{name: "bare C dump", argv: []string{l.dump}})
 	}
-	out = append(out, &dumper{name: "ctferry -L -o json", argv: []string{l.ferry, "-L", "-o", "json"}, mark: `"event_type":"dump"`})
+	json := dumper{name: "ctferry -L -o json", argv: []string{l.ferry, "-L", "-o", "json"}, mark: `"event_type":"dump"`}
+	all, one, some := json, json, json
+	all.wants = true
+	one.name, one.bound = json.name+", on one CPU", true
+	some.name, some.argv, some.tcp4 = json.name+" -f ipv4 -p tcp, an eighth", append(slices.Clone(json.argv), "-f", "ipv4", "-p", "tcp"), true
+	out = append(out, &all, &one, &some)
 	if l.conntrack != "" {
 		out = append(out, &dumper{name: "conntrack -L", argv: []string{l.conntrack, "-L"}, mark: "src="})
 	}
@@ -99,8 +109,12 @@ func (l *lab) dumpOnce(ctx context.Context, ns *testnet.Namespace, d *dumper, en
 		return err
 	}
 	defer os.RemoveAll(dir)
+	cpus := []int{l.subjectCPU, l.generatorCPU}
+	if d.bound {
+		cpus = cpus[:1]
+	}
 	start := time.Now()
-	p, err := l.launch(ns, dir, d.argv)
+	p, err := l.launchOn(ns, dir, d.argv, cpus...)
 	if err != nil {
 		return err
 	}
@@ -117,10 +131,15 @@ func (l *lab) dumpOnce(ctx context.Context, ns *testnet.Namespace, d *dumper, en
 	if d.mark != "" {
 		c, err = countLines(filepath.Join(dir, "stdout"), d.mark)
 	}
+	if d.tcp4 {
+		entries = (entries + 5) / 8 // testnet.ChurnKinds in turn, it is the third
+	}
 	if err == nil && c.received != entries {
 		err = fmt.Errorf("%d entries of %d: %.200s", c.received, entries, strings.TrimSpace(p.output("stderr")))
 	}
+	state := p.cmd.ProcessState
 	d.times, d.peaks = append(d.times, took.Seconds()*1e3), append(d.peaks, mebibytes(peak))
+	d.spent = append(d.spent, (state.UserTime()+state.SystemTime()).Seconds()*1e3)
 	return err
 }
 
@@ -143,23 +162,32 @@ func (p *process) watchPeak(ctx context.Context) (peak int64) {
 
 // dumpLines are the lines of both sizes.
 func dumpLines(few, many []*dumper) (lines []line) {
-	for i, d := range many {
-		one := line{measure: "dump of a large table to a file, wall time", subject: d.name, unit: "ms", values: d.times}
-		if bare := many[0]; i > 0 && bare.mark == "" {
-			one.against, one.base = bare.name, bare.times
-			if strings.HasPrefix(d.name, "ctferry") {
-				one = one.under(targetDump)
-			}
+	lines = compareDumps(many, "dump of a large table to a file, wall time", func(d *dumper) series { return d.times })
+	for i := range lines {
+		if d := many[i]; d.wants {
+			lines[i] = lines[i].under(targetDump)
 		}
-		lines = append(lines, one)
 	}
+	lines = append(lines, compareDumps(many, "CPU of that dump", func(d *dumper) series { return d.spent })...)
 	for i, d := range many {
 		if d.mark == "" {
 			continue
 		}
 		one := line{measure: "resident memory of that dump, peak", subject: d.name, unit: "MiB", values: d.peaks, against: "a tenth of the entries", base: few[i].peaks}
-		if strings.HasPrefix(d.name, "ctferry") {
+		if d.wants {
 			one = one.under(targetDumpMemory)
+		}
+		lines = append(lines, one)
+	}
+	return lines
+}
+
+// compareDumps makes a line of each dumper, against the bare one if there is one.
+func compareDumps(dumpers []*dumper, measure string, figure func(*dumper) series) (lines []line) {
+	for i, d := range dumpers {
+		one := line{measure: measure, subject: d.name, unit: "ms", values: figure(d)}
+		if bare := dumpers[0]; i > 0 && bare.mark == "" {
+			one.against, one.base = bare.name, figure(bare)
 		}
 		lines = append(lines, one)
 	}

@@ -128,7 +128,7 @@ func saveDump(t *testing.T, scene string, ns *testnet.Namespace) {
 	t.Helper()
 	c := dialNS(t, ns)
 	for _, table := range []flow.Table{flow.TableConntrack, flow.TableExpect} {
-		q, err := (&dumpOptions{}).request(table)
+		q, err := (&dumpOptions{}).request(table, DumpFilter{})
 		if err == nil {
 			err = errors.Join(c.sock.send(q), c.sock.fill(t.Context(), q))
 		}

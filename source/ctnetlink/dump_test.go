@@ -172,6 +172,11 @@ func TestDumpEnd(t *testing.T) {
 	if err := d.end(q, nil); !errors.Is(err, flow.ErrInterrupted) {
 		t.Errorf("interrupted: %v", err)
 	}
+	d.batch.Next()
+	d.fn = func(*flow.Batch) error { return errEnough }
+	if err := d.end(q, nil); !errors.Is(err, errEnough) || !d.stopped {
+		t.Errorf("interrupted, and refused: %v", err)
+	}
 	done := message{kind: unix.NLMSG_DONE, body: make([]byte, 4)}
 	if err := q.verdict(&done); err != nil {
 		t.Errorf("done: %v", err)

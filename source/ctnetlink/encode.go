@@ -72,6 +72,12 @@ func (w *writer) put32(kind uint16, v uint32) {
 	w.b = binary.BigEndian.AppendUint32(w.b, v)
 }
 
+// putHost32 appends a number in host byte order, of which there are few.
+func (w *writer) putHost32(kind uint16, v uint32) {
+	w.attr(kind, 4)
+	w.b = binary.NativeEndian.AppendUint32(w.b, v)
+}
+
 func (w *writer) put64(kind uint16, v uint64) {
 	w.attr(kind, 8)
 	w.b = binary.BigEndian.AppendUint64(w.b, v)

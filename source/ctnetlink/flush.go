@@ -55,8 +55,8 @@ func (o *flushOptions) check() error {
 }
 
 func (o *flushOptions) write(w *writer) {
-	d := dumpOptions{Mark: o.Mark, Zone: o.Zone}
-	d.filter(w)
+	d := DumpFilter{mark: o.Mark, zone: o.Zone}
+	d.write(w)
 }
 
 // probes are dumps with one filter each, since the kernel does not say which of
@@ -75,7 +75,8 @@ func (o *flushOptions) probes() (probes []flow.DumpOptions) {
 // filter says so in each row (NLM_F_DUMP_FILTERED); without a row there is
 // nothing to flush, whether or not it does.
 func (c *Conn) probe(ctx context.Context, o flow.DumpOptions) (matches bool, err error) {
-	q, err := (*dumpOptions)(&o).request(flow.TableConntrack)
+	d := (*dumpOptions)(&o)
+	q, err := d.request(flow.TableConntrack, d.told(DumpFilter{}))
 	if err != nil {
 		return false, err
 	}

@@ -60,6 +60,7 @@ const (
 	ctaLabels         = 22
 	ctaLabelsMask     = 23 // input only
 	ctaSynProxy       = 24
+	ctaFilter         = 25 // input only
 	ctaStatusMask     = 26
 	ctaTimestampEvent = 27
 )
@@ -114,6 +115,8 @@ const (
 
 	ctaTimestampStart = 1 // enum ctattr_tstamp
 	ctaTimestampStop  = 2
+
+	ctaFilterOrigFlags = 1 // enum ctattr_filter
 
 	ctaHelpName   = 1 // enum ctattr_help
 	ctaSecCtxName = 1 // enum ctattr_secctx

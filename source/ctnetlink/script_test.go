@@ -3,6 +3,7 @@ package ctnetlink
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -72,25 +73,30 @@ func TestScriptedDump(t *testing.T) {
 		{"a broken message", [][]datagram{whole(entry, []byte{1, 2, 3})}, 1, errHeader},
 		{"cut off", [][]datagram{whole(entry), {{data: entry, truncated: true}}}, 1, errTruncated},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			var rows uint64
-			d := dump{table: flow.TableConntrack, batch: flow.NewBatch(2), fn: func(b *flow.Batch) error {
-				rows += uint64(b.Len())
-				return nil
-			}}
-			sock := &requester{recv: &scripted{give: c.give}, portID: 9, seq: 7}
-			q, err := (&dumpOptions{}).request(flow.TableConntrack)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = d.run(t.Context(), sock, q)
-			if !errors.Is(err, c.want) || c.want == nil && err != nil || rows != c.rows || d.count != rows {
-				t.Errorf("%d rows, counted %d, want %d; error %v, want %v", rows, d.count, c.rows, err, c.want)
-			}
-			if err != nil && err.Error() == "" {
-				t.Error("an error without a word")
-			}
-		})
+		for _, buffers := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%s, %d", c.name, buffers), func(t *testing.T) { replay(t, c.give, buffers, c.rows, c.want) })
+		}
+	}
+}
+
+// replay dumps what a script gives.
+func replay(t *testing.T, give [][]datagram, buffers int, want uint64, fault error) {
+	var rows uint64
+	d := dump{table: flow.TableConntrack, batch: flow.NewBatch(2), fn: func(b *flow.Batch) error {
+		rows += uint64(b.Len())
+		return nil
+	}}
+	q, err := (&dumpOptions{}).request(flow.TableConntrack, DumpFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scripted{give: give}
+	err = d.run(t.Context(), &requester{portID: 9, seq: 7}, q, []receiver{s, s}[:buffers])
+	if !errors.Is(err, fault) || fault == nil && err != nil || rows != want || d.count != rows {
+		t.Errorf("%d rows, counted %d, want %d; error %v, want %v", rows, d.count, want, err, fault)
+	}
+	if err != nil && err.Error() == "" {
+		t.Error("an error without a word")
 	}
 }
 

@@ -9,8 +9,7 @@ var ErrInterrupted = errors.New("the table changed while it was dumped")
 
 // DumpOptions narrows a dump or gives it an effect. The kernel's filters are
 // help, not proof: a kernel that predates one ignores it silently, so whoever
-// filters looks at the rows again. There is none for addresses, because the
-// kernel's (CTA_FILTER) is inverted for IPv6.
+// filters looks at the rows again.
 type DumpOptions struct {
 	Family Family // 0 is both
 
@@ -21,6 +20,11 @@ type DumpOptions struct {
 	Mark   *Masked // CTA_MARK and CTA_MARK_MASK
 	Status *Masked // CTA_STATUS and CTA_STATUS_MASK
 	Zone   *uint16 // CTA_ZONE; 0 is the default zone only
+
+	// Only, if not nil, is what is wanted: rows that it does not pass may be left
+	// out, as far as the kernel can tell. With Zero it has no effect, because the
+	// kernel would not zero what it leaves out.
+	Only *Filter
 }
 
 // FlushOptions narrows a flush of the conntrack table; the zero value empties

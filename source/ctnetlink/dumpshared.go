@@ -1,32 +1,10 @@
-package source
+package ctnetlink
 
 import (
 	"math"
 
 	"github.com/ctferry/ctferry/source/flow"
 )
-
-// narrow gives the kernel's dump filters that hold for every row that the filter
-// passes: family, mark, status and zone. They are only a saving: every row is
-// matched again, a kernel that knows one not ignores it, and for addresses,
-// protocols and ports there is none (the kernel's asks for a family besides, and is
-// inverted for IPv6). Zone 0 is not among them: the kernel keeps from it the flows
-// whose zone holds in one direction, and here those have none.
-func narrow(f *flow.Filter) (o flow.DumpOptions) {
-	if f.IsAll() {
-		return o
-	}
-	o.Family = onlyFamily(f)
-	if len(f.Include) == 0 {
-		return o
-	}
-	o.Mark = shared(f, flow.FieldMark)
-	o.Status = shared(f, flow.FieldStatus)
-	if zone := shared(f, flow.FieldZone); zone != nil && zone.Value != 0 {
-		o.Zone = new(uint16(zone.Value))
-	}
-	return o
-}
 
 // shared is the one value of a field that every include term asks for, nil if
 // they ask for others, or one of them for none.
