@@ -15,11 +15,10 @@ import (
 func (n *NATS) publish(ctx context.Context, b *Batch) error {
 	nc := n.link.nc
 	life, before := nc.Stats().Reconnects, nc.LastError()
-	msg := nats.Msg{Header: n.header}
 	for i := range n.plan.messages {
 		m := &n.plan.messages[i]
-		msg.Subject, msg.Data = m.subject, n.body(m, b)
-		if err := nc.PublishMsg(&msg); err != nil {
+		n.msg.Subject, n.msg.Data = m.subject, n.body(m, b)
+		if err := nc.PublishMsg(&n.msg); err != nil {
 			return n.fail("subject "+m.subject, err)
 		}
 	}

@@ -32,6 +32,7 @@ type natsLink struct {
 	denied    map[string]*natsconn.PermissionError // by subject, since the last forget
 	inbox     *natsconn.PermissionError            // a refused subscription or reply: no acknowledgement can arrive
 	overflow  bool
+	lost      uint64 // how often the connection broke
 	newest    error  // the latest asynchronous error, as nats.go made it
 	reconnect error  // why the latest attempt to reconnect failed; nil once connected
 	refused   func() // called at each refusal, or nil
@@ -50,6 +51,8 @@ func dialNATS(ctx context.Context, o *NATSOptions, env Env) (*natsLink, error) {
 		Error:            l.failed,
 		ReconnectFailed:  l.away,
 		Reconnected:      func(string) { l.away(nil) },
+		Disconnected:     l.broke,
+		Closed:           l.broke,
 	}, env.Log, opts...)
 	if err != nil {
 		return nil, err
@@ -98,6 +101,21 @@ func (l *natsLink) away(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reconnect = err
+}
+
+// broke notes that nothing under way will be answered.
+func (l *natsLink) broke(error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost++
+	l.tell()
+}
+
+// lives tells one connection from the next.
+func (l *natsLink) lives() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
 }
 
 // tell wakes whoever waits for news.

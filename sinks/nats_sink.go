@@ -22,9 +22,12 @@ type NATS struct {
 	id      natsID
 	payload []byte
 
-	link   *natsLink // nil before Open and when that failed
-	js     jetstream.JetStream
-	stored int // the stream's own bound of a message, 0 for none
+	link    *natsLink // nil before Open and when that failed
+	js      jetstream.JetStream
+	answers *natsAnswers // nil before the first message on a connection
+	flight  natsFlight
+	msg     nats.Msg // what is being sent; nats.go keeps nothing of it
+	stored  int      // the stream's own bound of a message, 0 for none
 
 	room, most int  // see natsPlan.arrange
 	again      bool // the last Write failed, so its messages must come out the same
@@ -58,6 +61,7 @@ func (o *NATSOptions) New(env Env) (Sink, error) {
 		n.header[jetstream.ExpectedStreamHeader] = []string{o.JetStream.Stream}
 		n.header[jetstream.MsgIDHeader] = []string{""}
 	}
+	n.msg.Header = n.header
 	return n, nil
 }
 
@@ -153,6 +157,6 @@ func (n *NATS) Close(context.Context) error {
 func (n *NATS) hangUp() {
 	if n.link != nil {
 		n.link.nc.Close()
-		n.link = nil
+		n.link, n.answers = nil, nil
 	}
 }

@@ -18,9 +18,7 @@ import (
 // openStream makes JetStream's client, then the stream if it may, and checks it.
 func (n *NATS) openStream(ctx context.Context) error {
 	var err error
-	n.js, err = jetstream.New(n.link.nc,
-		jetstream.WithPublishAsyncMaxPending(2*natsMaxInFlight), // the bound is ours
-		jetstream.WithPublishAsyncTimeout(n.o.PublishTimeout))
+	n.js, err = jetstream.New(n.link.nc) // for the stream's management; messages are ours, see natsAnswers
 	if err != nil {
 		return n.fail("jetstream", err)
 	}
