@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -80,7 +79,7 @@ func benchNATSCorePerf(b *testing.B) {
 func benchNATSStreamPerf(b *testing.B) {
 	broker := natstest.Start(b)
 	stream := natsStream(b, broker.Dial(b), func(c *jetstream.StreamConfig) {
-		c.Subjects, c.MaxBytes = []string{"ctferry.>"}, 256<<20
+		c.Subjects, c.MaxBytes, c.Duplicates = []string{"ctferry.>"}, 256<<20, time.Second
 	})
 	r := newNATSRivals(b, broker)
 	r.each = 3
@@ -207,7 +206,7 @@ func (r *natsRivals) bareStream(b *testing.B, flight int, like nats.Header, head
 // greatest ratio of its rounds. It answers how many messages there were.
 func (r *natsRivals) compare(b *testing.B, n *NATS, bare bareLoop) (sent int) {
 	b.Helper()
-	maker := newTestNATS(b, r.broker.ClientURL(), func(o *NATSOptions) { o.Subject = natsDefaultSubject }, func(e *Env) { e.Group = n.env.Group })
+	maker := newTestNATS(b, r.broker.ClientURL(), func(o *NATSOptions) { o.Subject = natsDefaultSubject }, func(e *Env) { e.Group, e.Name = n.env.Group, n.env.Name })
 	var s natsScore
 	for round := range natsRounds + 1 { // the first is for warming up
 		var we, they time.Duration
@@ -235,11 +234,9 @@ func (r *natsRivals) compare(b *testing.B, n *NATS, bare bareLoop) (sent int) {
 	return sent
 }
 
-// natsTime is how long it takes to send each batch. What was thrown away before
-// is nobody's.
+// natsTime is how long it takes to send each batch.
 func natsTime(b *testing.B, batches []Batch, send func(int) error) time.Duration {
 	b.Helper()
-	runtime.GC()
 	began := time.Now()
 	for i := range batches {
 		if err := send(i); err != nil {

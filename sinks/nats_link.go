@@ -21,7 +21,7 @@ const natsMaxDenied = 1024
 
 // natsWriteBuffer is how much nats.go gathers before it writes to the socket.
 // Its own 32 KiB are 45 records of JSON.
-const natsWriteBuffer = 128 << 10
+const natsWriteBuffer = 32 << 10
 
 // natsLink is one connection and what nats.go told about it. Its callbacks come
 // from nats.go's goroutines; the sink's own calls from the outlet's.
