@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -27,24 +28,34 @@ type natsAnswers struct {
 // taken, over what is in flight: those to messages that were given up.
 const natsAnswersWait = 64
 
-// listenNATS subscribes. A refusal comes later, as every other.
-func listenNATS(nc *nats.Conn, o *NATSOptions) (*natsAnswers, error) {
+// listenNATS subscribes, and waits until the server knows: messages may overtake
+// what nats.go has to say.
+func listenNATS(ctx context.Context, link *natsLink, o *NATSOptions) (*natsAnswers, error) {
 	a := &natsAnswers{
-		prefix: nc.NewInbox() + ".",
+		prefix: link.nc.NewInbox() + ".",
 		come:   make(chan *nats.Msg, 2*o.MaxInFlight+natsAnswersWait),
 		plain:  fmt.Appendf(nil, `{"stream":%q,"seq":`, o.JetStream.Stream),
 	}
-	if _, err := nc.ChanSubscribe(a.prefix+"*", a.come); err != nil {
+	if _, err := link.nc.ChanSubscribe(a.prefix+"*", a.come); err != nil {
+		return nil, fmt.Errorf("subscribe to %s*: %w", a.prefix, err)
+	}
+	err := link.ask(ctx, o.PublishTimeout, func(ctx context.Context) error {
+		if err := link.nc.FlushWithContext(ctx); err != nil || !link.settled(ctx) {
+			return err
+		}
+		return link.refusal(a.prefix + "*")
+	})
+	if err != nil {
 		return nil, fmt.Errorf("subscribe to %s*: %w", a.prefix, err)
 	}
 	return a, nil
 }
 
-// next gives the reply subject of the next message.
-func (a *natsAnswers) next() string {
+// next gives the reply subject of the next message, valid until the next call.
+func (a *natsAnswers) next() []byte {
 	a.number++
 	a.reply = strconv.AppendUint(append(a.reply[:0], a.prefix...), a.number, 10)
-	return string(a.reply)
+	return a.reply
 }
 
 // forget throws away answers to messages that were given up.

@@ -17,10 +17,12 @@ func (n *NATS) publish(ctx context.Context, b *Batch) error {
 	life, before := nc.Stats().Reconnects, nc.LastError()
 	for i := range n.plan.messages {
 		m := &n.plan.messages[i]
-		n.msg.Subject, n.msg.Data = m.subject, n.body(m, b)
-		if err := nc.PublishMsg(&n.msg); err != nil {
+		if err := n.pen.publish(m.subject, nil, nil, n.body(m, b)); err != nil {
 			return n.fail("subject "+m.subject, err)
 		}
+	}
+	if err := n.pen.flush(); err != nil {
+		return n.fail("flush", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.o.PublishTimeout)
 	defer cancel()

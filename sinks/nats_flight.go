@@ -66,7 +66,7 @@ func (f *natsFlight) fill() error {
 	for ; f.next < len(messages) && f.next-f.front < most; f.next++ {
 		m := &messages[f.next]
 		if f.next > f.front && f.bytes+m.bytes > natsInFlightBytes {
-			return nil
+			break
 		}
 		if err := f.n.push(m, f.b); err != nil {
 			return err
@@ -74,7 +74,7 @@ func (f *natsFlight) fill() error {
 		f.bytes += m.bytes
 		f.open++
 	}
-	return nil
+	return f.n.pen.flush()
 }
 
 // await waits until the message in front is acknowledged, and passes all that are.

@@ -16,19 +16,13 @@ const natsInFlightBytes = 8 << 20
 // only: what stands behind a message that failed is sent again with it, and the
 // stream drops what it has by its id.
 func (n *NATS) store(ctx context.Context, b *Batch) error {
-	if n.answers == nil {
-		answers, err := listenNATS(n.link.nc, &n.o)
-		if err != nil {
-			return n.fail("stream "+n.o.JetStream.Stream, err)
-		}
-		n.answers = answers
-	}
 	f := newNATSFlight(n, b)
 	defer f.end()
 	for f.front < len(n.plan.messages) {
 		if err := f.fill(); err != nil {
+			at := min(f.next, len(n.plan.messages)-1)
 			f.drain(ctx, err)
-			return n.storeFault(ctx, &n.plan.messages[f.next], err)
+			return n.storeFault(ctx, &n.plan.messages[at], err)
 		}
 		if err := f.await(ctx); err != nil {
 			at := f.front
@@ -39,12 +33,10 @@ func (n *NATS) store(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// push sends one message. Its bytes are the connection's, or on the wire, when
-// it returns: a retry is ours to make, from the records.
+// push sends one message, or has it ready for the pen's flush: a retry is ours to
+// make, from the records.
 func (n *NATS) push(m *natsMessage, b *Batch) error {
-	n.header[jetstream.MsgIDHeader][0] = n.id.of(&b.Records[m.head], &b.Records[m.tail])
-	n.msg.Subject, n.msg.Reply, n.msg.Data = m.subject, n.answers.next(), n.body(m, b)
-	return n.link.nc.PublishMsg(&n.msg)
+	return n.pen.publish(m.subject, n.answers.next(), n.id.of(&b.Records[m.head], &b.Records[m.tail]), n.body(m, b))
 }
 
 // storeFault makes the error of a message. Silence where a stream should be is

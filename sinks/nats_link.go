@@ -32,6 +32,7 @@ type natsLink struct {
 	denied    map[string]*natsconn.PermissionError // by subject, since the last forget
 	inbox     *natsconn.PermissionError            // a refused subscription or reply: no acknowledgement can arrive
 	overflow  bool
+	wire      *natsWire
 	lost      uint64 // how often the connection broke
 	newest    error  // the latest asynchronous error, as nats.go made it
 	reconnect error  // why the latest attempt to reconnect failed; nil once connected
@@ -46,6 +47,7 @@ func dialNATS(ctx context.Context, o *NATSOptions, env Env) (*natsLink, error) {
 	if o.InProcess != nil {
 		opts = append(opts, o.InProcess)
 	}
+	opts = append(opts, l.tap)
 	nc, err := natsconn.Dial(ctx, o.connection(env), natsconn.Callbacks{
 		PermissionDenied: l.deny,
 		Error:            l.failed,

@@ -50,8 +50,9 @@ func (id *natsID) maxLen() int {
 	return len(jetstream.MsgIDHeader) + len(": \r\n") + natsValueLen + 2*len(id.env.Run) + len(id.env.Name) + 2*digits + 4
 }
 
-// of gives the id of a message with these first and last records.
-func (id *natsID) of(first, last *Record) string {
+// of gives the id of a message with these first and last records, valid until the
+// next call.
+func (id *natsID) of(first, last *Record) []byte {
 	if id.prefix == nil || first.Origin != id.origin {
 		id.begin(first.Origin)
 	}
@@ -59,7 +60,7 @@ func (id *natsID) of(first, last *Record) string {
 	id.buf = strconv.AppendUint(id.buf, first.Seq, 10)
 	id.buf = append(id.buf, '-')
 	id.buf = strconv.AppendUint(id.buf, last.Seq, 10)
-	return string(id.buf)
+	return id.buf
 }
 
 // begin makes what the ids of an origin have in common.

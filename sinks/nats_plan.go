@@ -21,6 +21,7 @@ const natsMaxSubjects = 4096
 type natsPlan struct {
 	subject natsSubjectTemplate
 	group   Group
+	follow  bool // a flow's records can overtake one another
 
 	messages []natsMessage
 	poison   []int   // places of records that no message can hold
@@ -60,7 +61,9 @@ type natsTarget struct {
 }
 
 func newNATSPlan(subject natsSubjectTemplate, group Group) natsPlan {
-	return natsPlan{subject: subject, group: group, after: map[uint64]int32{}}
+	return natsPlan{
+		subject: subject, group: group, follow: group != GroupNone && subject.splitsFlows(), after: map[uint64]int32{},
+	}
 }
 
 // arrange sorts the batch. No message of several records exceeds room, no
@@ -83,7 +86,7 @@ func (p *natsPlan) arrange(records []Record, room, most int) {
 		} else {
 			p.add(m, i, r.Value)
 		}
-		if m > 0 && p.subject.splitsFlows() {
+		if m > 0 && p.follow {
 			p.after[r.FlowID] = m
 		}
 	}

@@ -27,7 +27,13 @@ func (n *NATS) openStream(ctx context.Context) error {
 			return n.manageFault(err)
 		}
 	}
-	return n.checkStream(ctx, n.certain()...)
+	if err := n.checkStream(ctx, n.certain()...); err != nil {
+		return err
+	}
+	if n.answers, err = listenNATS(ctx, n.link, &n.o); err != nil {
+		return n.fail("stream "+n.o.JetStream.Stream, err)
+	}
+	return nil
 }
 
 // certain are the subjects that the sink is sure to need: those of status and
