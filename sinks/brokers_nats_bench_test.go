@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sys/unix"
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
@@ -202,7 +203,7 @@ func (r *natsRivals) compare(b *testing.B, n *NATS, bare bareLoop) (sent int) {
 	maker := newTestNATS(b, r.broker.ClientURL(), func(o *NATSOptions) { o.Subject = natsDefaultSubject }, func(e *Env) { e.Group, e.Name = n.env.Group, n.env.Name })
 	var s natsScore
 	for round := range natsRounds + 1 { // the first is for warming up
-		var we, they time.Duration
+		var we, they natsCost
 		records := 0
 		for turn := range natsRound {
 			ours, theirs := r.make(maker)
@@ -212,9 +213,9 @@ func (r *natsRivals) compare(b *testing.B, n *NATS, bare bareLoop) (sent int) {
 			}
 			sides := []func(){
 				func() {
-					we += natsTime(b, ours, func(i int) error { return n.Write(b.Context(), &ours[i]) })
+					we.take(b, len(ours), func(i int) error { return n.Write(b.Context(), &ours[i]) })
 				},
-				func() { they += natsTime(b, ours, func(i int) error { return bare(theirs[i]) }) },
+				func() { they.take(b, len(ours), func(i int) error { return bare(theirs[i]) }) },
 			}
 			sides[turn%2]()
 			sides[1-turn%2]()
@@ -227,29 +228,43 @@ func (r *natsRivals) compare(b *testing.B, n *NATS, bare bareLoop) (sent int) {
 	return sent
 }
 
-// natsTime is how long it takes to send each batch.
-func natsTime(b *testing.B, batches []Batch, send func(int) error) time.Duration {
+// natsCost is what sending took.
+type natsCost struct{ time, cpu time.Duration }
+
+// take adds what it takes to send some batches. The server is in the same
+// process, so its CPU time is in it.
+func (c *natsCost) take(b *testing.B, batches int, send func(int) error) {
 	b.Helper()
-	began := time.Now()
+	began, used := time.Now(), processCPU(b)
 	for i := range batches {
 		if err := send(i); err != nil {
 			b.Fatal(err)
 		}
 	}
-	return time.Since(began)
+	c.time += time.Since(began)
+	c.cpu += processCPU(b) - used
+}
+
+func processCPU(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // natsScore are the rates of each round.
-type natsScore struct{ ratios, ours, theirs []float64 }
+type natsScore struct{ ratios, ours, theirs, cpu []float64 }
 
-func (s *natsScore) add(records int, we, they time.Duration) {
-	s.ratios = append(s.ratios, they.Seconds()/we.Seconds())
-	s.ours = append(s.ours, float64(records)/we.Seconds())
-	s.theirs = append(s.theirs, float64(records)/they.Seconds())
+func (s *natsScore) add(records int, we, they natsCost) {
+	s.ratios = append(s.ratios, they.time.Seconds()/we.time.Seconds())
+	s.ours = append(s.ours, float64(records)/we.time.Seconds())
+	s.theirs = append(s.theirs, float64(records)/they.time.Seconds())
+	s.cpu = append(s.cpu, we.cpu.Seconds()/they.cpu.Seconds())
 }
 
 func (s *natsScore) report(b *testing.B) {
-	for _, of := range [][]float64{s.ratios, s.ours, s.theirs} {
+	for _, of := range [][]float64{s.ratios, s.ours, s.theirs, s.cpu} {
 		slices.Sort(of)
 	}
 	middle := len(s.ratios) / 2
@@ -258,6 +273,7 @@ func (s *natsScore) report(b *testing.B) {
 	b.ReportMetric(s.ratios[len(s.ratios)-1], "ratio-max")
 	b.ReportMetric(s.ours[middle], "records/s")
 	b.ReportMetric(s.theirs[middle], "baseline/s")
+	b.ReportMetric(s.cpu[middle], "cpu-ratio")
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -29,9 +29,9 @@ type natsPlan struct {
 
 	names map[natsNameKey]*natsTarget
 	byKey map[string]*natsTarget
-	last  *natsTarget      // of the latest record: most have the subject of the one before
-	turn  uint64           // of Writes, to tell a target's open message from an old one
-	after map[uint64]int32 // by flow: the message of its latest record; absent means the first
+	last  *natsTarget // of the latest record: most have the subject of the one before
+	turn  uint64      // of Writes, to tell a target's open message from an old one
+	after natsTrail   // by flow: the message of its latest record; of those in the first nothing is noted
 
 	lastKey natsNameKey
 }
@@ -62,7 +62,7 @@ type natsTarget struct {
 
 func newNATSPlan(subject natsSubjectTemplate, group Group) natsPlan {
 	return natsPlan{
-		subject: subject, group: group, follow: group != GroupNone && subject.splitsFlows(), after: map[uint64]int32{},
+		subject: subject, group: group, follow: group != GroupNone && subject.splitsFlows(),
 	}
 }
 
@@ -87,7 +87,7 @@ func (p *natsPlan) arrange(records []Record, room, most int) {
 			p.add(m, i, r.Value)
 		}
 		if m > 0 && p.follow {
-			p.after[r.FlowID] = m
+			p.after.set(r.FlowID, m)
 		}
 	}
 }
@@ -102,14 +102,16 @@ func (p *natsPlan) begin(n int) {
 	for i := range p.next {
 		p.next[i] = -1
 	}
-	clear(p.after)
+	if p.follow {
+		p.after.begin(n)
+	}
 }
 
 // choose gives the open message that the record may join, or -1. It may not
 // join one that leaves before a message which holds an earlier record of its
 // flow, nor one of another run, whose sequence numbers are others.
 func (p *natsPlan) choose(t *natsTarget, r *Record, records []Record, room int) int32 {
-	if t.turn != p.turn || p.group == GroupNone || p.after[r.FlowID] > t.open {
+	if t.turn != p.turn || p.group == GroupNone || p.follow && p.after.of(r.FlowID) > t.open {
 		return -1
 	}
 	m := &p.messages[t.open]
