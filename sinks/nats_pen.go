@@ -7,9 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ctferry/ctferry/internal/natsconn"
 )
 
 const (
@@ -25,15 +28,16 @@ type natsPen struct {
 	header nats.Header // of every message, for nats.go; JetStream's id changes in it
 	head   []byte      // the same for the wire, without that id and the empty line
 
-	nc   *nats.Conn
-	wire *natsWire // nil: nats.go publishes
-	buf  []byte
-	msg  nats.Msg
+	nc      *nats.Conn
+	wire    *natsWire     // nil: nats.go publishes
+	timeout time.Duration // of one write to it
+	buf     []byte
+	msg     nats.Msg
 }
 
 // newNATSPen makes a pen for messages with these headers.
-func newNATSPen(h nats.Header) natsPen {
-	p := natsPen{header: h, head: []byte(natsHeaderLine), msg: nats.Msg{Header: h}}
+func newNATSPen(h nats.Header, timeout time.Duration) natsPen {
+	p := natsPen{header: h, head: []byte(natsHeaderLine), msg: nats.Msg{Header: h}, timeout: min(timeout, natsconn.DefaultWriteTimeout)}
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		for _, value := range h[name] {
 			if name != jetstream.MsgIDHeader {
@@ -60,9 +64,9 @@ func (p *natsPen) publish(subject string, reply, id, data []byte) error {
 	}
 	p.write(subject, reply, id, len(data))
 	if len(data) >= natsLarge {
-		parts := [][]byte{p.buf, data, []byte("\r\n")}
+		b := p.buf
 		p.buf = p.buf[:0]
-		return p.sent(p.wire.send(parts...))
+		return p.sent(p.wire.send(p.timeout, b, data, []byte("\r\n")))
 	}
 	p.buf = append(append(p.buf, data...), '\r', '\n')
 	if len(p.buf) >= natsChunk {
@@ -107,7 +111,7 @@ func (p *natsPen) flush() error {
 	}
 	b := p.buf
 	p.buf = p.buf[:0]
-	return p.sent(p.wire.send(b))
+	return p.sent(p.wire.send(p.timeout, b))
 }
 
 // sent makes the error of a write that of a connection that broke.

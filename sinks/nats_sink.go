@@ -60,7 +60,7 @@ func (o *NATSOptions) New(env Env) (Sink, error) {
 		header[jetstream.ExpectedStreamHeader] = []string{o.JetStream.Stream}
 		header[jetstream.MsgIDHeader] = []string{""}
 	}
-	n.pen = newNATSPen(header)
+	n.pen = newNATSPen(header, o.PublishTimeout)
 	return n, nil
 }
 

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/ctferry/ctferry/internal/natsconn"
 )
 
 // natsWire is the socket under a connection of nats.go, on which the sink writes
@@ -60,13 +58,12 @@ func (w *natsWire) SetWriteDeadline(t time.Time) error {
 	return w.Conn.SetWriteDeadline(t)
 }
 
-// send writes whole messages, in as long a time as nats.go would have. After an
-// error nobody knows how much of them arrived, so the connection is closed, and
-// nats.go makes another.
-func (w *natsWire) send(parts ...[]byte) error {
+// send writes whole messages, in a time. After an error nobody knows how much of
+// them arrived, so the connection is closed, and nats.go makes another.
+func (w *natsWire) send(timeout time.Duration, parts ...[]byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	err := w.Conn.SetWriteDeadline(time.Now().Add(natsconn.DefaultWriteTimeout))
+	err := w.Conn.SetWriteDeadline(time.Now().Add(timeout))
 	if err == nil {
 		err = w.write(parts)
 	}
@@ -131,11 +128,11 @@ func (l *natsLink) wireNow() *natsWire {
 }
 
 // plain gives the socket of the connection that stands, or nil where nats.go has
-// to publish: with TLS, over WebSocket, and where no connection stands. One that
-// is being made is another, or the handshake has ended in between.
+// to publish, or to say why it cannot: with TLS, over WebSocket, to a server without
+// headers, and where no connection stands. One that is being made is another, or the handshake has ended in between.
 func (l *natsLink) plain() *natsWire {
 	w := l.wireNow()
-	if w == nil || !l.nc.IsConnected() || l.wireNow() != w {
+	if w == nil || !l.nc.IsConnected() || !l.nc.HeadersSupported() || l.wireNow() != w {
 		return nil
 	}
 	return w
