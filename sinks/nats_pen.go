@@ -17,7 +17,7 @@ import (
 
 const (
 	// natsChunk is how many bytes of messages are gathered before they are written.
-	natsChunk = 64 << 10
+	natsChunk = 32 << 10
 	// natsLarge is from how many bytes on a body is not copied for that.
 	natsLarge = 32 << 10
 )
