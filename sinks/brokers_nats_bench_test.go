@@ -82,22 +82,30 @@ func benchNATSStreamPerf(b *testing.B) {
 	})
 	r := newNATSRivals(b, broker)
 	r.each = 3
-	for _, flight := range []int{1, 256} {
-		for _, headers := range []bool{true, false} {
-			name := map[bool]string{true: "same-headers", false: "headers-against-none"}[headers]
-			b.Run(fmt.Sprintf("%s/%d", name, flight), func(b *testing.B) {
-				r := *r
-				if flight == 1 {
-					r.few()
-				}
-				n := r.sink(b, GroupNone, func(o *NATSOptions) { inStream(o); o.MaxInFlight = flight })
-				before := lastSequence(b, stream)
-				sent := r.compare(b, n, r.bareStream(b, flight, n.pen.header, headers))
-				if took := lastSequence(b, stream) - before; took != uint64(sent) {
-					b.Fatalf("the stream took %d messages, expected %d", took, sent)
-				}
-			})
-		}
+	for _, tt := range []struct {
+		name    string
+		group   Group
+		flight  int
+		headers bool // of the bare loop's
+	}{
+		{"same-headers/1", GroupNone, 1, true},
+		{"same-headers/256", GroupNone, 256, true},
+		{"headers-against-none/1", GroupNone, 1, false},
+		{"headers-against-none/256", GroupNone, 256, false},
+		{"ndjson/1", GroupNDJSON, 1, true},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			r := *r
+			if tt.flight == 1 && tt.group == GroupNone {
+				r.few()
+			}
+			n := r.sink(b, tt.group, func(o *NATSOptions) { inStream(o); o.MaxInFlight = tt.flight })
+			before := lastSequence(b, stream)
+			sent := r.compare(b, n, r.bareStream(b, tt.flight, n.pen.header, tt.headers))
+			if took := lastSequence(b, stream) - before; took != uint64(sent) {
+				b.Fatalf("the stream took %d messages, expected %d", took, sent)
+			}
+		})
 	}
 }
 
