@@ -1,172 +1,288 @@
 package sinks
 
 import (
-	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sys/unix"
 
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
 )
 
-// natsTurn sends the records to one broker.
-type natsTurn struct {
-	broker *natstest.Broker
-	rs     []Record
+// natsRivals sends the same batches by our sink and by a bare loop of nats.go,
+// to the same subject of the same server. Both await the acknowledgement of each
+// batch before the next, and take turns of a few hundredths of a second, so
+// that what else the machine does hits both alike.
+type natsRivals struct {
+	broker  *natstest.Broker
+	subject string
+	batches []Batch
+	each    int // batches a turn
+	next    uint64
 }
 
-// benchNATSCorePerf compares the sink, which flushes behind each batch and
-// awaits the answer, with a loop of nats.go that publishes the same values,
-// with the same headers or none, and flushes once at its end.
-func benchNATSCorePerf(b *testing.B) {
-	broker := natstest.Start(b, func(c *natsconn.ServerConfig) { c.StoreDir = "" })
-	t := natsTurn{broker, brokerRecords(b, brokerDistinct)}
-	for _, headers := range []bool{true, false} {
-		name := map[bool]string{true: "none/same-headers", false: "none/bare-without-headers"}[headers]
-		b.Run(name, func(b *testing.B) {
-			compareBrokers(b, func() float64 { return t.ours(b, natsTestSubject, GroupNone, nil) },
-				func() float64 { return t.bareCore(b, headers) })
-		})
-	}
-	b.Run("ndjson", func(b *testing.B) {
-		compareBrokers(b, func() float64 { return t.ours(b, natsTestSubject, GroupNDJSON, nil) },
-			func() float64 { return t.bareCore(b, false) })
-	})
-}
+// natsRound is how often a round has each side take its turn; compareSlices
+// takes the ratio of a round's sums.
+const (
+	natsRound  = 8
+	natsRounds = 7
+)
 
-// benchNATSStreamPerf compares the sink with a loop of nats.go that publishes
-// the same values with as many messages in flight.
-func benchNATSStreamPerf(b *testing.B) {
-	broker := natstest.Start(b)
-	stream := natsStream(b, broker.Dial(b), func(c *jetstream.StreamConfig) { c.MaxBytes = 256 << 20 })
-	t := natsTurn{broker, brokerRecords(b, brokerDistinct)}
-	for _, flight := range []int{1, 256} {
-		b.Run(fmt.Sprintf("none/%d", flight), func(b *testing.B) {
-			load := brokerLoad
-			if flight == 1 {
-				load /= 10
-			}
-			compareBrokers(b, func() float64 { return t.stored(b, stream, GroupNone, flight, load) },
-				func() float64 { return t.bareStream(b, stream, flight, load) })
-		})
-	}
-	b.Run("ndjson/1", func(b *testing.B) {
-		compareBrokers(b, func() float64 { return t.stored(b, stream, GroupNDJSON, 1, brokerLoad) },
-			func() float64 { return t.bareLarge(b, stream) })
-	})
-}
-
-// ours counts what the server has read.
-func (t natsTurn) ours(b *testing.B, subject string, group Group, change func(*NATSOptions)) float64 {
-	n := openTestNATS(b, t.broker.ClientURL(), func(o *NATSOptions) {
-		o.Subject = subject
-		if change != nil {
-			change(o)
-		}
-	}, func(e *Env) { e.Group = group })
-	return pour(b, n, t.rs, brokerLoad)
-}
-
-// bareCore is the loop.
-func (t natsTurn) bareCore(b *testing.B, headers bool) float64 {
-	nc := t.broker.Dial(b)
-	defer nc.Close()
-	h := nats.Header{"Content-Type": {"application/json"}, "ctferry-schema": {"ctferry.v1"}}
-	return bare(b, t.rs, brokerLoad, func(value []byte) error {
-		if headers {
-			return nc.PublishMsg(&nats.Msg{Subject: natsTestSubject, Header: h, Data: value})
-		}
-		return nc.Publish(natsTestSubject, value)
-	}, func() error { return nc.FlushTimeout(natsPatience) })
-}
-
-// stored counts what the stream took; its sequence goes on from turn to turn.
-func (t natsTurn) stored(b *testing.B, stream jetstream.Stream, group Group, flight, load int) float64 {
-	n := openTestNATS(b, t.broker.ClientURL(), func(o *NATSOptions) {
-		inStream(o)
-		o.Subject, o.MaxInFlight = natsTestSubject, flight
-	}, func(e *Env) {
-		e.Group = group
-		e.Name = fmt.Sprint("turn", time.Now().UnixNano()) // part of the ids: no message of an earlier turn is the same
-	})
-	before := lastSequence(b, stream)
-	rate := pour(b, n, t.rs, load)
-	if took := lastSequence(b, stream) - before; group == GroupNone && took != uint64(load) {
-		b.Fatalf("the stream took %d messages, expected %d", took, load)
-	}
-	return rate
-}
-
-func (t natsTurn) bareStream(b *testing.B, stream jetstream.Stream, flight, load int) float64 {
-	nc := t.broker.Dial(b)
-	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(flight))
+func newNATSRivals(b *testing.B, broker *natstest.Broker) *natsRivals {
+	rs := brokerRecords(b, brokerDistinct)
+	subject, err := parseNATSSubject(natsDefaultSubject)
 	if err != nil {
 		b.Fatal(err)
 	}
-	before := lastSequence(b, stream)
-	rate := bare(b, t.rs, load, func(value []byte) error {
-		_, err := js.PublishAsync(natsTestSubject, value, jetstream.WithStallWait(natsPatience))
-		return err
-	}, func() error {
-		<-js.PublishAsyncComplete()
-		return nil
-	})
-	if took := lastSequence(b, stream) - before; took != uint64(load) {
-		b.Fatalf("the stream took %d messages, expected %d", took, load)
-	}
-	return rate
+	return &natsRivals{broker: broker, subject: subject.expand(templateKeyOf(&rs[0])), batches: brokerBatches(b, rs)}
 }
 
-// bareLarge publishes messages as large as the sink's, one at a time.
-func (t natsTurn) bareLarge(b *testing.B, stream jetstream.Stream) float64 {
-	nc := t.broker.Dial(b)
-	defer nc.Close()
-	js := natsClient(nc)
-	data := make([]byte, 0, 256<<10)
-	n := 0
-	send := func() error {
-		if len(data) == 0 {
-			return nil
-		}
-		_, err := js.Publish(context.Background(), natsTestSubject, data)
-		data = data[:0]
-		return err
+// few makes a turn of one batch, and that short, for a slow race.
+func (r *natsRivals) few() {
+	r.each, r.batches = 1, slices.Clone(r.batches[:1])
+	r.batches[0].Records = r.batches[0].Records[:300]
+}
+
+// benchNATSCorePerf flushes behind each batch and awaits the answer, on both sides.
+func benchNATSCorePerf(b *testing.B) {
+	r := newNATSRivals(b, natstest.Start(b, func(c *natsconn.ServerConfig) { c.StoreDir = "" }))
+	r.each = 12
+	for _, tt := range []struct {
+		name    string
+		group   Group
+		headers bool // of the bare loop's
+	}{
+		{"same-headers", GroupNone, true},
+		{"headers-against-none", GroupNone, false},
+		{"ndjson", GroupNDJSON, true},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			n := r.sink(b, tt.group, nil)
+			h := n.pen.header
+			if !tt.headers {
+				h = nil
+			}
+			r.compare(b, n, r.bareCore(b, h))
+		})
 	}
-	return bare(b, t.rs, brokerLoad, func(value []byte) error {
-		if len(data)+len(value)+1 > cap(data) {
-			if err := send(); err != nil {
+}
+
+// benchNATSStreamPerf has as many messages in flight on both sides.
+func benchNATSStreamPerf(b *testing.B) {
+	broker := natstest.Start(b)
+	stream := natsStream(b, broker.Dial(b), func(c *jetstream.StreamConfig) {
+		c.Subjects, c.MaxBytes, c.Duplicates = []string{"ctferry.>"}, 256<<20, time.Second
+	})
+	r := newNATSRivals(b, broker)
+	r.each = 3
+	for _, tt := range []struct {
+		name    string
+		group   Group
+		flight  int
+		headers bool // of the bare loop's
+	}{
+		{"same-headers/1", GroupNone, 1, true},
+		{"same-headers/256", GroupNone, 256, true},
+		{"headers-against-none/1", GroupNone, 1, false},
+		{"headers-against-none/256", GroupNone, 256, false},
+		{"ndjson/1", GroupNDJSON, 1, true},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			r := *r
+			if tt.flight == 1 && tt.group == GroupNone {
+				r.few()
+			}
+			n := r.sink(b, tt.group, func(o *NATSOptions) { inStream(o); o.MaxInFlight = tt.flight })
+			before := lastSequence(b, stream)
+			sent := r.compare(b, n, r.bareStream(b, tt.flight, n.pen.header, tt.headers))
+			if took := lastSequence(b, stream) - before; took != uint64(sent) {
+				b.Fatalf("the stream took %d messages, expected %d", took, sent)
+			}
+		})
+	}
+}
+
+// sink opens ours.
+func (r *natsRivals) sink(b *testing.B, group Group, change func(*NATSOptions)) *NATS {
+	return openTestNATS(b, r.broker.ClientURL(), func(o *NATSOptions) {
+		o.Subject = natsDefaultSubject
+		if change != nil {
+			change(o)
+		}
+	}, func(e *Env) {
+		e.Group = group
+		e.Name = fmt.Sprint("row", time.Now().UnixNano()) // part of the ids: no message of another row is the same
+	})
+}
+
+// natsReady are a batch's messages as the sink would make them, made before the
+// clock runs.
+type natsReady struct {
+	data [][]byte
+	ids  []string
+}
+
+// make gives the next batches of a turn, under sequence numbers of their own,
+// lest the stream drop them as duplicates, and the messages of each, which are
+// made by a sink like ours.
+func (r *natsRivals) make(n *NATS) (ours []Batch, theirs []natsReady) {
+	for i := range r.each {
+		b := r.batches[i]
+		for j := range b.Records {
+			r.next++
+			b.Records[j].Seq = r.next
+		}
+		n.plan.arrange(b.Records, int(n.o.MaxMessageBytes), 1<<20)
+		var ready natsReady
+		for k := range n.plan.messages {
+			m := &n.plan.messages[k]
+			ready.data = append(ready.data, slices.Clone(n.body(m, &b)))
+			ready.ids = append(ready.ids, fmt.Sprintf("bare.%s", n.id.of(&b.Records[m.head], &b.Records[m.tail])))
+		}
+		ours, theirs = append(ours, b), append(theirs, ready)
+	}
+	return ours, theirs
+}
+
+// bareLoop publishes ready-made messages and awaits their acknowledgement.
+type bareLoop func(natsReady) error
+
+func (r *natsRivals) bareCore(b *testing.B, h nats.Header) bareLoop {
+	nc := r.broker.Dial(b)
+	msg := nats.Msg{Subject: r.subject, Header: h}
+	return func(ready natsReady) error {
+		for _, data := range ready.data {
+			msg.Data = data
+			if err := publishBare(nc, &msg); err != nil {
 				return err
 			}
 		}
-		data = append(append(data, value...), '\n')
-		n++
-		return nil
-	}, send)
+		return nc.FlushTimeout(natsPatience)
+	}
 }
 
-// bare publishes load values and gives those a second behind the warm-up.
-func bare(b *testing.B, rs []Record, load int, publish func([]byte) error, complete func() error) float64 {
-	began := time.Now()
-	for i := range load {
-		if i == load/2 {
-			if err := complete(); err != nil {
-				b.Fatal(err)
+func publishBare(nc *nats.Conn, msg *nats.Msg) error {
+	if len(msg.Header) > 0 {
+		return nc.PublishMsg(msg)
+	}
+	return nc.Publish(msg.Subject, msg.Data)
+}
+
+// bareStream publishes with the sink's headers, or with none.
+func (r *natsRivals) bareStream(b *testing.B, flight int, like nats.Header, headers bool) bareLoop {
+	js, err := jetstream.New(r.broker.Dial(b), jetstream.WithPublishAsyncMaxPending(flight))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var h nats.Header
+	if headers {
+		h = maps.Clone(like)
+		h[jetstream.MsgIDHeader] = []string{""}
+	}
+	return func(ready natsReady) error {
+		for i := 0; i < len(ready.data); {
+			if headers {
+				h[jetstream.MsgIDHeader][0] = ready.ids[i]
 			}
-			began = time.Now()
+			_, err := js.PublishMsgAsync(&nats.Msg{Subject: r.subject, Header: h, Data: ready.data[i]})
+			switch {
+			case err == nil:
+				i++
+			case !errors.Is(err, jetstream.ErrTooManyStalledMsgs): // else the machine stood still for 200 ms
+				return err
+			}
 		}
-		if err := publish(rs[i%len(rs)].Value); err != nil {
+		<-js.PublishAsyncComplete()
+		return nil
+	}
+}
+
+// compare has both send in turn and reports the median, the least and the
+// greatest ratio of its rounds. It answers how many messages there were.
+func (r *natsRivals) compare(b *testing.B, n *NATS, bare bareLoop) (sent int) {
+	b.Helper()
+	maker := newTestNATS(b, r.broker.ClientURL(), func(o *NATSOptions) { o.Subject = natsDefaultSubject }, func(e *Env) { e.Group, e.Name = n.env.Group, n.env.Name })
+	var s natsScore
+	for round := range natsRounds + 1 { // the first is for warming up
+		var we, they natsCost
+		records := 0
+		for turn := range natsRound {
+			ours, theirs := r.make(maker)
+			for i := range theirs {
+				records += len(ours[i].Records)
+				sent += 2 * len(theirs[i].data)
+			}
+			sides := []func(){
+				func() {
+					we.take(b, len(ours), func(i int) error { return n.Write(b.Context(), &ours[i]) })
+				},
+				func() { they.take(b, len(ours), func(i int) error { return bare(theirs[i]) }) },
+			}
+			sides[turn%2]()
+			sides[1-turn%2]()
+		}
+		if round > 0 {
+			s.add(records, we, they)
+		}
+	}
+	s.report(b)
+	return sent
+}
+
+// natsCost is what sending took.
+type natsCost struct{ time, cpu time.Duration }
+
+// take adds what it takes to send some batches. The server is in the same
+// process, so its CPU time is in it.
+func (c *natsCost) take(b *testing.B, batches int, send func(int) error) {
+	b.Helper()
+	began, used := time.Now(), processCPU(b)
+	for i := range batches {
+		if err := send(i); err != nil {
 			b.Fatal(err)
 		}
 	}
-	if err := complete(); err != nil {
+	c.time += time.Since(began)
+	c.cpu += processCPU(b) - used
+}
+
+func processCPU(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)
 	}
-	return float64(load-load/2) / time.Since(began).Seconds()
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// natsScore are the rates of each round.
+type natsScore struct{ ratios, ours, theirs, cpu []float64 }
+
+func (s *natsScore) add(records int, we, they natsCost) {
+	s.ratios = append(s.ratios, they.time.Seconds()/we.time.Seconds())
+	s.ours = append(s.ours, float64(records)/we.time.Seconds())
+	s.theirs = append(s.theirs, float64(records)/they.time.Seconds())
+	s.cpu = append(s.cpu, we.cpu.Seconds()/they.cpu.Seconds())
+}
+
+func (s *natsScore) report(b *testing.B) {
+	for _, of := range [][]float64{s.ratios, s.ours, s.theirs, s.cpu} {
+		slices.Sort(of)
+	}
+	middle := len(s.ratios) / 2
+	b.ReportMetric(s.ratios[middle], "ratio")
+	b.ReportMetric(s.ratios[0], "ratio-min")
+	b.ReportMetric(s.ratios[len(s.ratios)-1], "ratio-max")
+	b.ReportMetric(s.ours[middle], "records/s")
+	b.ReportMetric(s.theirs[middle], "baseline/s")
+	b.ReportMetric(s.cpu[middle], "cpu-ratio")
+	b.ReportMetric(0, "ns/op")
 }
 
 func lastSequence(b *testing.B, s jetstream.Stream) uint64 {

@@ -120,7 +120,7 @@ const natsDefaultPayload = 1 << 20
 
 func (m *natsMeter) take(b *Batch) error {
 	n := m.n
-	header := natsHeaderLen(n.header)
+	header := natsHeaderLen(n.pen.header)
 	if n.o.JetStream.On() {
 		header += n.id.maxLen()
 	}

@@ -15,13 +15,14 @@ import (
 func (n *NATS) publish(ctx context.Context, b *Batch) error {
 	nc := n.link.nc
 	life, before := nc.Stats().Reconnects, nc.LastError()
-	msg := nats.Msg{Header: n.header}
 	for i := range n.plan.messages {
 		m := &n.plan.messages[i]
-		msg.Subject, msg.Data = m.subject, n.body(m, b)
-		if err := nc.PublishMsg(&msg); err != nil {
+		if err := n.pen.publish(m.subject, nil, nil, n.body(m, b)); err != nil {
 			return n.fail("subject "+m.subject, err)
 		}
+	}
+	if err := n.pen.flush(); err != nil {
+		return n.fail("flush", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.o.PublishTimeout)
 	defer cancel()

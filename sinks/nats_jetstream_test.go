@@ -185,22 +185,24 @@ func TestNATSLineCut(t *testing.T) {
 // A stream that is full and refuses new messages holds the sink up until there
 // is room.
 func TestNATSStreamFull(t *testing.T) {
-	b := natstest.Start(t)
-	s := natsStream(t, b.Dial(t), func(c *jetstream.StreamConfig) { c.MaxMsgs, c.Discard = 25, jetstream.DiscardNew })
-	n := openTestNATS(t, b.ClientURL(), inStream, nil)
-	batch := &Batch{Records: natsRecords(0, 40)}
-	e := mustFail(t, natsWrite(t, n, batch), Retry, "stream CTFERRY: subject flows: cannot store: maximum messages exceeded")
-	if len(doneOf(batch)) != 25 || e.Reopen {
-		t.Fatalf("%d done, reopen %v", len(doneOf(batch)), e.Reopen)
+	for _, inFlight := range []int{1, 8} {
+		b := natstest.Start(t)
+		s := natsStream(t, b.Dial(t), func(c *jetstream.StreamConfig) { c.MaxMsgs, c.Discard = 25, jetstream.DiscardNew })
+		n := openTestNATS(t, b.ClientURL(), func(o *NATSOptions) { inStream(o); o.MaxInFlight = inFlight }, nil)
+		batch := &Batch{Records: natsRecords(0, 40)}
+		e := mustFail(t, natsWrite(t, n, batch), Retry, "stream CTFERRY: subject flows: cannot store: maximum messages exceeded")
+		if len(doneOf(batch)) != 25 || e.Reopen {
+			t.Fatalf("%d done, reopen %v", len(doneOf(batch)), e.Reopen)
+		}
+		rs := natsStoredRecords(t, s, GroupNone)
+		if err := s.Purge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		natsFerry(t, n, batch.Records[25:])
+		rs = append(rs, natsStoredRecords(t, s, GroupNone)...)
+		mustHaveAll(t, rs, 0, 40)
+		mustKeepOrder(t, rs)
 	}
-	rs := natsStoredRecords(t, s, GroupNone)
-	if err := s.Purge(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	natsFerry(t, n, batch.Records[25:])
-	rs = append(rs, natsStoredRecords(t, s, GroupNone)...)
-	mustHaveAll(t, rs, 0, 40)
-	mustKeepOrder(t, rs)
 }
 
 func TestNATSStreamFullOfBytes(t *testing.T) {

@@ -21,7 +21,7 @@ const natsMaxDenied = 1024
 
 // natsWriteBuffer is how much nats.go gathers before it writes to the socket.
 // Its own 32 KiB are 45 records of JSON.
-const natsWriteBuffer = 128 << 10
+const natsWriteBuffer = 32 << 10
 
 // natsLink is one connection and what nats.go told about it. Its callbacks come
 // from nats.go's goroutines; the sink's own calls from the outlet's.
@@ -32,6 +32,8 @@ type natsLink struct {
 	denied    map[string]*natsconn.PermissionError // by subject, since the last forget
 	inbox     *natsconn.PermissionError            // a refused subscription or reply: no acknowledgement can arrive
 	overflow  bool
+	wire      *natsWire
+	lost      uint64 // how often the connection broke
 	newest    error  // the latest asynchronous error, as nats.go made it
 	reconnect error  // why the latest attempt to reconnect failed; nil once connected
 	refused   func() // called at each refusal, or nil
@@ -45,11 +47,14 @@ func dialNATS(ctx context.Context, o *NATSOptions, env Env) (*natsLink, error) {
 	if o.InProcess != nil {
 		opts = append(opts, o.InProcess)
 	}
+	opts = append(opts, l.tap)
 	nc, err := natsconn.Dial(ctx, o.connection(env), natsconn.Callbacks{
 		PermissionDenied: l.deny,
 		Error:            l.failed,
 		ReconnectFailed:  l.away,
 		Reconnected:      func(string) { l.away(nil) },
+		Disconnected:     l.broke,
+		Closed:           l.broke,
 	}, env.Log, opts...)
 	if err != nil {
 		return nil, err
@@ -98,6 +103,21 @@ func (l *natsLink) away(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reconnect = err
+}
+
+// broke notes that nothing under way will be answered.
+func (l *natsLink) broke(error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost++
+	l.tell()
+}
+
+// lives tells one connection from the next.
+func (l *natsLink) lives() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
 }
 
 // tell wakes whoever waits for news.

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ctferry/ctferry/internal/option"
+	"github.com/ctferry/ctferry/source/flow"
 )
 
 // natsContentType is how NATS spells the header; its names keep their case.
@@ -36,8 +37,8 @@ func natsHeaderLen(h nats.Header) int {
 // again: node, run, sink, first and last sequence number.
 type natsID struct {
 	env    Env
-	origin [2]string // the node and the run that prefix was made for
-	prefix []byte
+	origin *flow.Origin // that prefix was made for
+	prefix []byte       // nil before the first
 	buf    []byte
 }
 
@@ -49,22 +50,32 @@ func (id *natsID) maxLen() int {
 	return len(jetstream.MsgIDHeader) + len(": \r\n") + natsValueLen + 2*len(id.env.Run) + len(id.env.Name) + 2*digits + 4
 }
 
-// of gives the id of a message with these first and last records.
-func (id *natsID) of(first, last *Record) string {
-	node, run := id.env.Node, id.env.Run
-	if first.Origin != nil {
-		node, run = first.Origin.Node, first.Origin.Run
+// of gives the id of a message with these first and last records, valid until the
+// next call.
+func (id *natsID) of(first, last *Record) []byte {
+	if id.prefix == nil || first.Origin != id.origin {
+		id.begin(first.Origin)
 	}
-	id.buf = append(id.buf[:0], natsToken(node)...)
-	id.buf = append(id.buf, '.')
-	id.buf = hex.AppendEncode(id.buf, run[:])
-	id.buf = append(id.buf, '.')
-	id.buf = append(id.buf, id.env.Name...)
-	id.buf = append(id.buf, '.')
+	id.buf = append(id.buf[:0], id.prefix...)
 	id.buf = strconv.AppendUint(id.buf, first.Seq, 10)
 	id.buf = append(id.buf, '-')
 	id.buf = strconv.AppendUint(id.buf, last.Seq, 10)
-	return string(id.buf)
+	return id.buf
+}
+
+// begin makes what the ids of an origin have in common.
+func (id *natsID) begin(origin *flow.Origin) {
+	node, run := id.env.Node, id.env.Run
+	if origin != nil {
+		node, run = origin.Node, origin.Run
+	}
+	id.origin = origin
+	id.prefix = append(id.prefix[:0], natsToken(node)...)
+	id.prefix = append(id.prefix, '.')
+	id.prefix = hex.AppendEncode(id.prefix, run[:])
+	id.prefix = append(id.prefix, '.')
+	id.prefix = append(id.prefix, id.env.Name...)
+	id.prefix = append(id.prefix, '.')
 }
 
 // sizeOf shows a number of bytes as the configuration would.

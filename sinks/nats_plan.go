@@ -21,6 +21,7 @@ const natsMaxSubjects = 4096
 type natsPlan struct {
 	subject natsSubjectTemplate
 	group   Group
+	follow  bool // a flow's records can overtake one another
 
 	messages []natsMessage
 	poison   []int   // places of records that no message can hold
@@ -28,9 +29,10 @@ type natsPlan struct {
 
 	names map[natsNameKey]*natsTarget
 	byKey map[string]*natsTarget
-	last  *natsTarget      // of the latest record: most have the subject of the one before
-	turn  uint64           // of Writes, to tell a target's open message from an old one
-	after map[uint64]int32 // by flow: the message of its latest record; absent means the first
+	last  *natsTarget // of the latest record: most have the subject of the one before
+	met   int         // how many subjects the batch has so far
+	turn  uint64      // of Writes, to tell a target's open message from an old one
+	after natsTrail   // by flow: the message of its latest record; of those in the first nothing is noted
 
 	lastKey natsNameKey
 }
@@ -60,7 +62,9 @@ type natsTarget struct {
 }
 
 func newNATSPlan(subject natsSubjectTemplate, group Group) natsPlan {
-	return natsPlan{subject: subject, group: group, after: map[uint64]int32{}}
+	return natsPlan{
+		subject: subject, group: group, follow: group != GroupNone && subject.splitsFlows(),
+	}
 }
 
 // arrange sorts the batch. No message of several records exceeds room, no
@@ -77,14 +81,17 @@ func (p *natsPlan) arrange(records []Record, room, most int) {
 		t := p.target(r)
 		m := p.choose(t, r, records, room)
 		if m < 0 {
+			if t.turn != p.turn {
+				p.meet(records)
+			}
 			t.turn, t.open = p.turn, int32(len(p.messages))
 			p.messages = append(p.messages, natsMessage{subject: t.subject, head: int32(i), tail: int32(i), count: 1, bytes: alone})
 			m = t.open
 		} else {
 			p.add(m, i, r.Value)
 		}
-		if m > 0 && p.subject.splitsFlows() {
-			p.after[r.FlowID] = m
+		if m > 0 && p.followed() {
+			p.after.set(r.FlowID, m)
 		}
 	}
 }
@@ -99,18 +106,36 @@ func (p *natsPlan) begin(n int) {
 	for i := range p.next {
 		p.next[i] = -1
 	}
-	clear(p.after)
+	p.met = 0
+}
+
+// followed reports whether it matters where a flow's records went: with one
+// subject none overtakes another.
+func (p *natsPlan) followed() bool { return p.follow && p.met > 1 }
+
+// meet counts the batch's subjects. When there is a second, all that the first
+// has is followed.
+func (p *natsPlan) meet(records []Record) {
+	if p.met++; p.met != 2 || !p.follow {
+		return
+	}
+	p.after.begin(len(records))
+	for m := 1; m < len(p.messages); m++ {
+		for i := range p.places(&p.messages[m]) {
+			p.after.set(records[i].FlowID, int32(m))
+		}
+	}
 }
 
 // choose gives the open message that the record may join, or -1. It may not
 // join one that leaves before a message which holds an earlier record of its
 // flow, nor one of another run, whose sequence numbers are others.
 func (p *natsPlan) choose(t *natsTarget, r *Record, records []Record, room int) int32 {
-	if t.turn != p.turn || p.group == GroupNone || p.after[r.FlowID] > t.open {
+	if t.turn != p.turn || p.group == GroupNone || p.followed() && p.after.of(r.FlowID) > t.open {
 		return -1
 	}
 	m := &p.messages[t.open]
-	if m.bytes+groupedLen(p.group, r.Value) > room || runOf(r) != runOf(&records[m.tail]) {
+	if m.bytes+groupedLen(p.group, r.Value) > room || !sameRun(r, &records[m.tail]) {
 		return -1
 	}
 	return t.open
@@ -178,6 +203,8 @@ func (p *natsPlan) values(m *natsMessage, records []Record) iter.Seq[[]byte] {
 		}
 	}
 }
+
+func sameRun(a, b *Record) bool { return a.Origin == b.Origin || runOf(a) == runOf(b) }
 
 func runOf(r *Record) (run [16]byte) {
 	if r.Origin != nil {

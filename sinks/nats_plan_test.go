@@ -39,7 +39,7 @@ func natsOutlines(p *natsPlan, rs []Record) (out []natsOutline) {
 	id := newNATSID(Env{Name: "bus"})
 	for i := range p.messages {
 		m := &p.messages[i]
-		o := natsOutline{id: id.of(&rs[m.head], &rs[m.tail]), subject: m.subject}
+		o := natsOutline{id: string(id.of(&rs[m.head], &rs[m.tail])), subject: m.subject}
 		for at := range p.places(m) {
 			o.seqs = append(o.seqs, rs[at].Seq)
 		}

@@ -15,7 +15,8 @@ type natsProxy struct {
 
 	mu    sync.Mutex
 	free  *sync.Cond
-	held  bool
+	held  bool // what the server says
+	deaf  bool // to what the client says
 	conns []net.Conn
 }
 
@@ -64,19 +65,17 @@ func (p *natsProxy) pump(to, from net.Conn, held bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		if held {
-			p.wait()
-		}
+		p.wait(held)
 		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
 			return
 		}
 	}
 }
 
-func (p *natsProxy) wait() {
+func (p *natsProxy) wait(held bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.held {
+	for held && p.held || !held && p.deaf {
 		p.free.Wait()
 	}
 }
@@ -88,11 +87,18 @@ func (p *natsProxy) hold() {
 	p.held = true
 }
 
-// release lets it through.
+// deafen takes nothing more from the client.
+func (p *natsProxy) deafen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf = true
+}
+
+// release lets everything through.
 func (p *natsProxy) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held = false
+	p.held, p.deaf = false, false
 	p.free.Broadcast()
 }
 

@@ -18,13 +18,15 @@ type NATS struct {
 	env     Env
 	subject natsSubjectTemplate
 	plan    natsPlan
-	header  nats.Header // of every message; JetStream's id changes in it
+	pen     natsPen
 	id      natsID
 	payload []byte
 
-	link   *natsLink // nil before Open and when that failed
-	js     jetstream.JetStream
-	stored int // the stream's own bound of a message, 0 for none
+	link    *natsLink // nil before Open and when that failed
+	js      jetstream.JetStream
+	answers *natsAnswers // JetStream's, of this connection
+	flight  natsFlight
+	stored  int // the stream's own bound of a message, 0 for none
 
 	room, most int  // see natsPlan.arrange
 	again      bool // the last Write failed, so its messages must come out the same
@@ -50,14 +52,15 @@ func (o *NATSOptions) New(env Env) (Sink, error) {
 		return nil, fmt.Errorf("subject: %w", err)
 	}
 	n := &NATS{o: *o, env: env, subject: subject, plan: newNATSPlan(subject, env.Group), id: newNATSID(env)}
-	n.header = nats.Header{natsContentType: {groupContentType(env.Format, env.Group)}, headerSchema: {cmp.Or(o.Schema, encode.Schema)}}
+	header := nats.Header{natsContentType: {groupContentType(env.Format, env.Group)}, headerSchema: {cmp.Or(o.Schema, encode.Schema)}}
 	for name, value := range o.Headers {
-		n.header[name] = []string{value}
+		header[name] = []string{value}
 	}
 	if o.JetStream.On() {
-		n.header[jetstream.ExpectedStreamHeader] = []string{o.JetStream.Stream}
-		n.header[jetstream.MsgIDHeader] = []string{""}
+		header[jetstream.ExpectedStreamHeader] = []string{o.JetStream.Stream}
+		header[jetstream.MsgIDHeader] = []string{""}
 	}
+	n.pen = newNATSPen(header, o.PublishTimeout)
 	return n, nil
 }
 
@@ -93,7 +96,7 @@ func (n *NATS) bounds() (room, most int) {
 	if n.stored > 0 {
 		most = min(most, n.stored)
 	}
-	most -= natsHeaderLen(n.header)
+	most -= natsHeaderLen(n.pen.header)
 	if n.o.JetStream.On() {
 		most -= n.id.maxLen()
 	}
@@ -109,6 +112,7 @@ func (n *NATS) Write(ctx context.Context, b *Batch) error {
 	n.room, n.most = room, most
 	n.plan.arrange(b.Records, room, most)
 	n.link.forget()
+	n.pen.begin(n.link)
 	err := n.send(ctx, b)
 	n.again = err != nil
 	if err != nil || len(n.plan.poison) == 0 {
@@ -153,6 +157,6 @@ func (n *NATS) Close(context.Context) error {
 func (n *NATS) hangUp() {
 	if n.link != nil {
 		n.link.nc.Close()
-		n.link = nil
+		n.link, n.answers = nil, nil
 	}
 }

@@ -18,9 +18,7 @@ import (
 // openStream makes JetStream's client, then the stream if it may, and checks it.
 func (n *NATS) openStream(ctx context.Context) error {
 	var err error
-	n.js, err = jetstream.New(n.link.nc,
-		jetstream.WithPublishAsyncMaxPending(2*natsMaxInFlight), // the bound is ours
-		jetstream.WithPublishAsyncTimeout(n.o.PublishTimeout))
+	n.js, err = jetstream.New(n.link.nc) // for the stream's management; messages are ours, see natsAnswers
 	if err != nil {
 		return n.fail("jetstream", err)
 	}
@@ -29,7 +27,13 @@ func (n *NATS) openStream(ctx context.Context) error {
 			return n.manageFault(err)
 		}
 	}
-	return n.checkStream(ctx, n.certain()...)
+	if err := n.checkStream(ctx, n.certain()...); err != nil {
+		return err
+	}
+	if n.answers, err = listenNATS(ctx, n.link, &n.o); err != nil {
+		return n.fail("stream "+n.o.JetStream.Stream, err)
+	}
+	return nil
 }
 
 // certain are the subjects that the sink is sure to need: those of status and

@@ -112,9 +112,9 @@ func TestNATSSecretsStayHidden(t *testing.T) {
 
 func TestNATSHeaderLen(t *testing.T) {
 	n := newTestNATS(t, "nats://hub", inStream, nil)
-	id := n.id.of(&Record{Seq: 1<<64 - 1}, &Record{Seq: 1<<64 - 1})
+	id := string(n.id.of(&Record{Seq: 1<<64 - 1}, &Record{Seq: 1<<64 - 1}))
 	wire := "NATS/1.0\r\nNats-Msg-Id: " + id + "\r\nNats-Expected-Stream: CTFERRY\r\nContent-Type: application/json\r\nctferry-schema: ctferry.v1\r\n\r\n"
-	if got := natsHeaderLen(n.header) + n.id.maxLen(); got < len(wire) || got > len(wire)+natsValueLen {
+	if got := natsHeaderLen(n.pen.header) + n.id.maxLen(); got < len(wire) || got > len(wire)+natsValueLen {
 		t.Errorf("%d, want at least %d", got, len(wire))
 	}
 	n.env.Node = strings.Repeat("é", 300)

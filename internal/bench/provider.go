@@ -39,6 +39,8 @@ func providers() []provider {
 		targets: []wanted{
 			{"Brokers/kafka/default", "kafka-producer-perf-test", 1},
 			{"Brokers/kafka/tuned", "kafka-producer-perf-test with our batches", 0},
+			{"Brokers/nats/core/headers-against-none", "bare nats.go loop without headers", 0},
+			{"Brokers/nats/jetstream/headers-against-none", "bare nats.go loop without headers or ids", 0},
 			{"Brokers/nats", "bare nats.go loop", 0.95},
 		},
 	}}

@@ -34,12 +34,13 @@ func TestProviderLines(t *testing.T) {
 BenchmarkBrokers/kafka/default/1/lz4-2  1  0 ns/op  90000 baseline/s  1.10 ratio  1.30 ratio-max  0.95 ratio-min  99000 records/s
 BenchmarkBrokers/kafka/tuned/1/lz4-2  1  0 ns/op  90000 baseline/s  0.80 ratio  1.30 ratio-max  0.70 ratio-min  72000 records/s
 BenchmarkBrokers/nats/core-2  1  0 ns/op  100 baseline/s  0.90 ratio  0.91 ratio-max  0.80 ratio-min  90 records/s
+BenchmarkBrokers/nats/core/headers-against-none-2  1  0 ns/op  100 baseline/s  0.12 cpu-ratio  0.70 ratio  0.91 ratio-max  0.60 ratio-min  70 records/s
 BenchmarkBrokers/alone-2  1  0 ns/op  7 records/s
 BenchmarkOther-2  1  5 ns/op
 PASS
 `
 	got := providers()[0].lines(output)
-	if len(got) != 4 {
+	if len(got) != 5 {
 		t.Fatalf("%d lines: %+v", len(got), got)
 	}
 	for i, want := range []struct {
@@ -47,13 +48,14 @@ PASS
 		ratio            float64
 	}{
 		{"kafka-producer-perf-test", "yes", 1.1}, {"kafka-producer-perf-test with our batches", "", 0.8}, {"bare nats.go loop", "**no**", 0.9},
+		{"bare nats.go loop without headers", "", 0.7},
 	} {
 		if l := got[i]; l.against != want.against || l.verdict() != want.verdict || l.judged() != want.ratio {
 			t.Errorf("%+v: %q, %v", l, l.verdict(), l.judged())
 		}
 	}
-	if got[3].subject != "Brokers/alone" || got[3].against != "" || got[3].verdict() != "" {
-		t.Errorf("%+v", got[3])
+	if got[4].subject != "Brokers/alone" || got[4].against != "" || got[4].verdict() != "" {
+		t.Errorf("%+v", got[4])
 	}
 }
 
