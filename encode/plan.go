@@ -26,16 +26,15 @@ const pieceSize = 32
 // stand as the pen would write it would be an error of the encoder: then there
 // is no plan.
 func (p *plan) set(record []byte, at int, n *notes, w *pen, e *flow.Event) {
-	p.steps, p.uses = p.steps[:0], 0
+	p.steps, p.uses, p.room = p.steps[:0], 0, 0
 	same := mirrored(e)
 	for i, note := range n.list {
 		n.list[i].slot = same[note.slot%64]
 		p.uses |= 1 << n.list[i].slot
 	}
 	w.fill(e, p.uses)
-	var text []byte
 	for _, note := range n.list {
-		value := w.value(text[:0], note.slot)
+		value := w.value(note.slot)
 		start := note.end - len(value)
 		if start < at || string(record[start:note.end]) != string(value) {
 			p.steps = p.steps[:0]
@@ -45,13 +44,15 @@ func (p *plan) set(record []byte, at int, n *notes, w *pen, e *flow.Event) {
 		at = note.end
 	}
 	p.add(record[at:], slotNone)
-	p.room = len(p.steps) * (pieceSize + maxText)
 }
 
 func (p *plan) add(text []byte, s slot) {
 	for len(text) > pieceSize {
 		p.add(text[:pieceSize], slotNone)
 		text = text[pieceSize:]
+	}
+	if p.room += len(text); s > slotNone {
+		p.room += maxText
 	}
 	one := step{n: uint8(len(text)), slot: s}
 	copy(one.text[:], text)
