@@ -61,9 +61,13 @@ func (w *pen) write(dst []byte, p *plan, e *flow.Event) []byte {
 	for i := range p.steps {
 		s := &p.steps[i]
 		at := n & (recordSize - 1)
-		copyBlock(d[at:], s.text[:])
+		*(*[16]byte)(d[at:]) = *(*[16]byte)(s.text[:])
 		if s.n > 16 {
-			copyBlock(d[at+16:], s.text[16:])
+			*(*[16]byte)(d[at+16:]) = *(*[16]byte)(s.text[16:])
+		}
+		if s.n > 32 {
+			*(*[16]byte)(d[at+32:]) = *(*[16]byte)(s.text[32:])
+			*(*[16]byte)(d[at+pieceSize-16:]) = *(*[16]byte)(s.text[pieceSize-16:])
 		}
 		n += int(s.n)
 		if s.slot <= slotTags {
@@ -72,18 +76,15 @@ func (w *pen) write(dst []byte, p *plan, e *flow.Event) []byte {
 		}
 		c := &w.cells[s.slot%64]
 		at = n & (recordSize - 1)
-		copyBlock(d[at:], c.text[:])
+		*(*[16]byte)(d[at:]) = *(*[16]byte)(c.text[:])
 		if c.n > 16 {
-			copyBlock(d[at+16:], c.text[16:])
-			copyBlock(d[at+32:], c.text[32:])
+			*(*[16]byte)(d[at+16:]) = *(*[16]byte)(c.text[16:])
+			*(*[16]byte)(d[at+32:]) = *(*[16]byte)(c.text[32:])
 		}
 		n += c.n
 	}
 	return dst[:len(dst)+n]
 }
-
-// copyBlock copies 16 bytes, which a processor does at once.
-func copyBlock(dst, src []byte) { *(*[16]byte)(dst) = *(*[16]byte)(src) }
 
 // ofOrigin is the text of a slot that is the origin's.
 func (w *pen) ofOrigin(s slot) []byte {

@@ -13,13 +13,13 @@ type plan struct {
 // step is a piece of text, and the value behind it. Longer pieces are several
 // steps, all but the last without a value.
 type step struct {
-	text [pieceSize]byte
 	n    uint8 // the text's length
 	slot slot
+	text [pieceSize]byte
 }
 
-// pieceSize is how long a step's text may be.
-const pieceSize = 32
+// pieceSize is how long a step's text may be: a step is a line of the cache.
+const pieceSize = 62
 
 // set makes the plan of a record: e as it was written in full to record, from
 // the place at on, with the values where the notes say. A value that does not
