@@ -9,7 +9,7 @@ const (
 
 // planner writes records by their shapes. A busy host has some dozens of shapes, so
 // the planner keeps the plans of up to 128, each of some 25 steps of 64 bytes:
-// 200 KiB, 400 at most. A shape gets a plan when it is met again before
+// 200 KiB, 500 at most. A shape gets a plan when it is met again before
 // another one without a plan that falls on its place, and takes over the memory
 // of the plan that it replaces: shapes without number cost neither memory nor, but
 // seldom, the making.
