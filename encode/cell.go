@@ -25,13 +25,16 @@ func (c *cell) putNumber(v uint64) {
 }
 
 func (c *cell) setNumber(v uint64) {
-	c.number, c.n = v, 0
-	if v >= 1e8 {
-		c.startLong(v / 1e8)
-		c.add(digits8(uint32(v%1e8))|ascii0, 8)
+	c.number = v
+	if v < 1e8 {
+		text, n := decimal(uint32(v))
+		binary.LittleEndian.PutUint64(c.text[:], text)
+		c.n = n
 		return
 	}
-	c.add(decimal(uint32(v)))
+	c.n = 0
+	c.startLong(v / 1e8)
+	c.add(digits8(uint32(v%1e8))|ascii0, 8)
 }
 
 // startLong writes all of a number but its last eight digits.

@@ -56,9 +56,9 @@ func (o *octets) putIPv6(c *cell, a *flow.Addr) {
 		c.n = copy(c.text[:], mapped) + o.put((*[16]byte)(c.text[len(mapped):]), a[12], a[13], a[14], a[15])
 		return
 	}
-	var groups [8]uint32
-	splitGroups((*[4]uint32)(groups[:4]), high)
-	splitGroups((*[4]uint32)(groups[4:]), low)
+	var groups [8]uint64
+	splitGroups((*[4]uint64)(groups[:4]), high)
+	splitGroups((*[4]uint64)(groups[4:]), low)
 	from, to := zeroRun(zeroGroups(high) | zeroGroups(low)<<4)
 	n := putGroups(&c.text, 0, groups[:from])
 	if from < to {
@@ -75,18 +75,19 @@ func (o *octets) putIPv6(c *cell, a *flow.Addr) {
 	c.n = int(n)
 }
 
-// splitGroups gives the groups of half an address as four digits each.
-func splitGroups(groups *[4]uint32, half uint64) {
+// splitGroups gives the groups of half an address, four digits and a colon each.
+func splitGroups(groups *[4]uint64, half uint64) {
+	const colon = ':' << 32
 	left, right := hex8(uint32(half>>32)), hex8(uint32(half))
-	groups[0], groups[1] = uint32(left), uint32(left>>32)
-	groups[2], groups[3] = uint32(right), uint32(right>>32)
+	groups[0], groups[1] = left<<32>>32|colon, left>>32|colon
+	groups[2], groups[3] = right<<32>>32|colon, right>>32|colon
 }
 
-// putGroups writes groups at n, each with a colon behind it, and gives where they end.
-func putGroups(b *[maxText]byte, n uint, groups []uint32) uint {
-	for _, digits := range groups {
-		zeros := uint(bits.TrailingZeros32(digits^0x30303030|1<<24)) / 8 // the last digit is always written
-		binary.LittleEndian.PutUint64(b[n:], (uint64(digits)|':'<<32)>>(8*zeros%64))
+// putGroups writes groups at n and gives where they end.
+func putGroups(b *[maxText]byte, n uint, groups []uint64) uint {
+	for _, text := range groups {
+		zeros := uint(bits.TrailingZeros32(uint32(text)^0x30303030|1<<24)) / 8 // the last digit is always written
+		binary.LittleEndian.PutUint64(b[n:], text>>(8*zeros%64))
 		n += 5 - zeros
 	}
 	return n

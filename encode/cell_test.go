@@ -14,7 +14,7 @@ import (
 func textOf(c *cell) string {
 	w := pen{}
 	w.cells[slotSeq] = *c
-	return string(w.value(nil, slotSeq))
+	return string(w.value(slotSeq))
 }
 
 // soiled is a cell that was full.

@@ -5,7 +5,9 @@
 // they extend and return.
 //
 // Encoders are written out by hand and write from a view, which decides what of
-// an event is present and what a Projection hides. Decoders share one table of
+// an event is present and what a Projection hides. JSON and XML do so once for
+// each shape of event that comes often, and then by the plan that came of it
+// (shape.go, plan.go, pen.go). Decoders share one table of
 // members (member_*.go, in the order of record.proto) and one draft of the
 // event; they differ in how they read. A word that is not known, from a later
 // version, counts as absent; a value of a wrong kind is an error that names its

@@ -30,19 +30,28 @@ func newPen(p *Projection) pen {
 	return w
 }
 
-// value appends the text of a slot.
-func (w *pen) value(dst []byte, s slot) []byte {
-	switch s {
-	case slotOrigin:
-		return append(dst, w.fixed...)
-	case slotTags:
-		return append(dst, w.tags...)
+// value gives the text of a slot.
+func (w *pen) value(s slot) []byte {
+	if s <= slotTags {
+		return w.ofOrigin(s)
 	}
 	c := &w.cells[s]
-	return append(dst, c.text[:c.n]...)
+	return c.text[:c.n]
 }
 
-// write appends e's record to dst.
+// recordSize bounds a record that is written by a plan, with room for the block
+// that is copied last. It is a power of two.
+const recordSize = 4096
+
+// page is where a record is written. Of an array the compiler knows the length,
+// and that a place below recordSize leaves 64 bytes behind it: nothing is checked
+// but once a record.
+type page [recordSize + 64]byte
+
+// fits reports whether a record by p has room in a page.
+func (w *pen) fits(p *plan) bool { return p.room+len(w.fixed)+len(w.tags) < recordSize }
+
+// write appends e's record to dst. It must fit.
 func (w *pen) write(dst []byte, p *plan, e *flow.Event) []byte {
 	w.fill(e, p.uses)
 	if cap(dst)-len(dst) < len(page{}) {
@@ -56,32 +65,31 @@ func (w *pen) write(dst []byte, p *plan, e *flow.Event) []byte {
 		if s.n > 16 {
 			*(*[16]byte)(d[at+16:]) = *(*[16]byte)(s.text[16:])
 		}
+		if s.n > 32 {
+			*(*[16]byte)(d[at+32:]) = *(*[16]byte)(s.text[32:])
+			*(*[16]byte)(d[at+pieceSize-16:]) = *(*[16]byte)(s.text[pieceSize-16:])
+		}
 		n += int(s.n)
-		if s.slot > slotTags {
-			c := &w.cells[s.slot%64]
-			at = n & (recordSize - 1)
-			copyWord(d[at:], c.text[0:])
-			copyWord(d[at+8:], c.text[8:])
-			if c.n > 16 {
-				copyWord(d[at+16:], c.text[16:])
-				copyWord(d[at+24:], c.text[24:])
-				copyWord(d[at+32:], c.text[32:])
-				copyWord(d[at+40:], c.text[40:])
-			}
-			n += c.n
+		if s.slot <= slotTags {
+			n += copy(d[n:], w.ofOrigin(s.slot))
 			continue
 		}
-		if s.slot == slotOrigin {
-			n += copy(d[n:], w.fixed)
-		} else {
-			n += copy(d[n:], w.tags)
+		c := &w.cells[s.slot%64]
+		at = n & (recordSize - 1)
+		*(*[16]byte)(d[at:]) = *(*[16]byte)(c.text[:])
+		if c.n > 16 {
+			*(*[16]byte)(d[at+16:]) = *(*[16]byte)(c.text[16:])
+			*(*[16]byte)(d[at+32:]) = *(*[16]byte)(c.text[32:])
 		}
+		n += c.n
 	}
 	return dst[:len(dst)+n]
 }
 
-func copyWord(dst, src []byte) { *(*[8]byte)(dst) = *(*[8]byte)(src) }
-
-const recordSize = 4096
-
-type page [recordSize + 64]byte
+// ofOrigin is the text of a slot that is the origin's.
+func (w *pen) ofOrigin(s slot) []byte {
+	if s == slotTags {
+		return w.tags
+	}
+	return w.fixed
+}

@@ -13,29 +13,28 @@ type plan struct {
 // step is a piece of text, and the value behind it. Longer pieces are several
 // steps, all but the last without a value.
 type step struct {
-	text [pieceSize]byte
 	n    uint8 // the text's length
 	slot slot
+	text [pieceSize]byte
 }
 
-// pieceSize is how long a step's text may be.
-const pieceSize = 32
+// pieceSize is how long a step's text may be: a step is a line of the cache.
+const pieceSize = 62
 
 // set makes the plan of a record: e as it was written in full to record, from
 // the place at on, with the values where the notes say. A value that does not
 // stand as the pen would write it would be an error of the encoder: then there
 // is no plan.
 func (p *plan) set(record []byte, at int, n *notes, w *pen, e *flow.Event) {
-	p.steps, p.uses = p.steps[:0], 0
+	p.steps, p.uses, p.room = p.steps[:0], 0, 0
 	same := mirrored(e)
 	for i, note := range n.list {
 		n.list[i].slot = same[note.slot%64]
 		p.uses |= 1 << n.list[i].slot
 	}
 	w.fill(e, p.uses)
-	var text []byte
 	for _, note := range n.list {
-		value := w.value(text[:0], note.slot)
+		value := w.value(note.slot)
 		start := note.end - len(value)
 		if start < at || string(record[start:note.end]) != string(value) {
 			p.steps = p.steps[:0]
@@ -45,13 +44,15 @@ func (p *plan) set(record []byte, at int, n *notes, w *pen, e *flow.Event) {
 		at = note.end
 	}
 	p.add(record[at:], slotNone)
-	p.room = len(p.steps) * (pieceSize + maxText)
 }
 
 func (p *plan) add(text []byte, s slot) {
 	for len(text) > pieceSize {
 		p.add(text[:pieceSize], slotNone)
 		text = text[pieceSize:]
+	}
+	if p.room += len(text); s > slotNone {
+		p.room += maxText
 	}
 	one := step{n: uint8(len(text)), slot: s}
 	copy(one.text[:], text)

@@ -7,12 +7,12 @@ const (
 	planWays = 4 // places at which a shape's plan may stand
 )
 
-// planner writes records by their shapes. Of a million records a busy host sees
-// some dozens of shapes, so it keeps the plans of up to 128, each some 700 bytes
-// of JSON or 1,100 of XML with the steps: 150 KiB at most. A shape gets a plan
-// when it is met again before another one that falls on its place, and the plan
-// that it replaces leaves its memory: shapes without number cost neither memory
-// nor, but seldom, the making.
+// planner writes records by their shapes. A busy host has some dozens of shapes, so
+// the planner keeps the plans of up to 128, each of some 25 steps of 64 bytes:
+// 200 KiB, 500 at most. A shape gets a plan when it is met again before
+// another one without a plan that falls on its place, and takes over the memory
+// of the plan that it replaces: shapes without number cost neither memory nor, but
+// seldom, the making.
 type planner struct {
 	pen   pen
 	full  fullWriter
@@ -50,7 +50,7 @@ func (w *planner) append(dst []byte, e *flow.Event) []byte {
 	switch p := w.find(&s, h); {
 	case p == nil:
 		return w.learn(dst, e, &s, h)
-	case len(p.steps) == 0:
+	case len(p.steps) == 0 || !w.pen.fits(p):
 		return w.full.write(dst, e, nil)
 	default:
 		return w.pen.write(dst, p, e)

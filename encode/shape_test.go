@@ -3,6 +3,7 @@ package encode
 import (
 	"bytes"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -278,4 +279,21 @@ func FuzzPlanned(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestOriginsOfEveryLength comes to, and passes, what a page holds.
+func TestOriginsOfEveryLength(t *testing.T) {
+	for _, name := range planning() {
+		enc := Formats()[name].NewEncoder(Projection{})
+		full := inFull(t, Formats()[name].NewEncoder(Projection{}))
+		e := oneOf(t, "tcp_destroy")
+		var got, want []byte
+		for n := range recordSize + 200 {
+			e.Origin = &flow.Origin{Node: strings.Repeat("n", n/2), Meta: []flow.Pair{{Key: "k", Value: strings.Repeat("v", n-n/2)}}}
+			got, want = enc.Append(got[:0], e), full(want[:0], e)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%s: an origin of %d bytes:\n got %q\nwant %q", name, n, got, want)
+			}
+		}
+	}
 }
