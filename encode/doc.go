@@ -11,6 +11,10 @@
 // version, counts as absent; a value of a wrong kind is an error that names its
 // field.
 //
+// Protobuf has no text to search for, so what costs is how a byte is put down:
+// the parts of a record whose length is bounded are written onto a pbPage, and
+// what comes again with every record (pbSeen) is copied.
+//
 // Text is apart from the three: it prints what conntrack(8) prints, for people
 // and for programs that read that, and there is no way back.
 package encode

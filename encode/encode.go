@@ -11,7 +11,8 @@ const Schema = "ctferry.v1"
 type Encoder interface {
 	// Append appends e as exactly one record, without framing, to dst and
 	// returns the extended slice. It never fails and allocates nothing but
-	// what dst needs to grow.
+	// what dst needs to grow. What stands behind the record, up to dst's
+	// capacity, may be changed.
 	Append(dst []byte, e *flow.Event) []byte
 }
 
