@@ -88,7 +88,7 @@ func TestCellHex(t *testing.T) {
 }
 
 func TestCellTimes(t *testing.T) {
-	w, c, r := newPen(nil), soiled(), rand.New(rand.NewPCG(3, 3))
+	w, c, r := newPen(nil, jsonString), soiled(), rand.New(rand.NewPCG(3, 3))
 	list := []int64{0, 1, -1, tick - 1, tick, -tick, -tick - 1, epoch, epoch + 1, 951782400 * tick, 951868800*tick - 1, math.MinInt64, math.MaxInt64, math.MinInt64 + 1}
 	for range 50_000 {
 		list = append(list, int64(number(r)), epoch+r.Int64N(4*tick))
@@ -102,7 +102,7 @@ func TestCellTimes(t *testing.T) {
 
 // TestCellAddresses takes every pattern of zero groups, and every octet.
 func TestCellAddresses(t *testing.T) {
-	w, c, r := newPen(nil), soiled(), rand.New(rand.NewPCG(4, 4))
+	w, c, r := newPen(nil, jsonString), soiled(), rand.New(rand.NewPCG(4, 4))
 	check := func(a flow.Addr, f flow.Family) {
 		t.Helper()
 		if w.putAddr(&c, &a, f); textOf(&c) != a.In(f).String() {

@@ -29,7 +29,7 @@ type jsonEncoder struct {
 
 func newJSONEncoder(p Projection) Encoder {
 	j := &jsonEncoder{p: p}
-	j.planner.full, j.planner.pen = j, newPen(&j.p)
+	j.planner.full, j.planner.pen = j, newPen(&j.p, jsonString)
 	return j
 }
 
@@ -173,7 +173,7 @@ func (j *jsonEncoder) times(dst []byte, v *view) []byte {
 		dst = v.note(jsonUint(dst, `,"portid":`, uint64(e.PortID)), slotPortID)
 	}
 	if v.got(flow.HasProgName) {
-		dst = jsonString(append(dst, `,"progname":`...), e.Extra.ProgName)
+		dst = v.note(jsonString(append(dst, `,"progname":`...), e.Extra.ProgName), slotProgName)
 	}
 	if v.got(flow.HasStart) {
 		dst = v.note(j.time(dst, `,"start":"`, e.Start), slotStart)

@@ -47,13 +47,13 @@ func jsonSeqAdj(dst []byte, s *flow.SeqAdj) []byte {
 
 func jsonSynProxy(dst []byte, v *view, s *flow.SynProxy) []byte {
 	if v.shows(partISN) {
-		dst = jsonUint(dst, `,"isn":`, uint64(s.ISN))
+		dst = v.note(jsonUint(dst, `,"isn":`, uint64(s.ISN)), slotISN)
 	}
 	if v.shows(partITS) {
-		dst = jsonUint(dst, `,"its":`, uint64(s.ITS))
+		dst = v.note(jsonUint(dst, `,"its":`, uint64(s.ITS)), slotITS)
 	}
 	if v.shows(partTSOff) {
-		dst = jsonUint(dst, `,"tsoff":`, uint64(s.TSOff))
+		dst = v.note(jsonUint(dst, `,"tsoff":`, uint64(s.TSOff)), slotTSOff)
 	}
 	return dst
 }

@@ -20,10 +20,15 @@ type pen struct {
 	origin      *flow.Origin
 	known       bool // what follows is of origin
 	fixed, tags []byte
+
+	progName string // the last one
+	prog     []byte // its text
+	text     func(dst []byte, s string) []byte
 }
 
-func newPen(p *Projection) pen {
-	w := pen{p: p, octets: newOctets(), day: -noSecond}
+// newPen makes a pen; text writes a string with what closes it.
+func newPen(p *Projection, text func([]byte, string) []byte) pen {
+	w := pen{p: p, text: text, prog: text(nil, ""), octets: newOctets(), day: -noSecond}
 	for _, s := range [...]slot{slotTime, slotReceived, slotStart, slotStop} {
 		w.cells[s].number = noSecond
 	}
@@ -32,8 +37,8 @@ func newPen(p *Projection) pen {
 
 // value gives the text of a slot.
 func (w *pen) value(s slot) []byte {
-	if s <= slotTags {
-		return w.ofOrigin(s)
+	if s < slotNone {
+		return w.long(s)
 	}
 	c := &w.cells[s]
 	return c.text[:c.n]
@@ -70,8 +75,8 @@ func (w *pen) write(dst []byte, p *plan, e *flow.Event) []byte {
 			*(*[16]byte)(d[at+pieceSize-16:]) = *(*[16]byte)(s.text[pieceSize-16:])
 		}
 		n += int(s.n)
-		if s.slot <= slotTags {
-			n += copy(d[n:], w.ofOrigin(s.slot))
+		if s.slot < slotNone {
+			n += copy(d[n:], w.long(s.slot))
 			continue
 		}
 		c := &w.cells[s.slot%64]
@@ -86,10 +91,13 @@ func (w *pen) write(dst []byte, p *plan, e *flow.Event) []byte {
 	return dst[:len(dst)+n]
 }
 
-// ofOrigin is the text of a slot that is the origin's.
-func (w *pen) ofOrigin(s slot) []byte {
-	if s == slotTags {
+// long is the text of a slot that has no cell.
+func (w *pen) long(s slot) []byte {
+	switch s {
+	case slotTags:
 		return w.tags
+	case slotProgName:
+		return w.prog
 	}
 	return w.fixed
 }

@@ -83,6 +83,10 @@ func (w *pen) fillValues(e *flow.Event, use slots) {
 	if use.has(slotPortID) {
 		c[slotPortID].putNumber(uint64(e.PortID))
 	}
+	if use.has(slotProgName) && e.Extra.ProgName != w.progName {
+		w.progName = e.Extra.ProgName
+		w.prog = w.text(w.prog[:0], w.progName)
+	}
 	if use.has(slotCommunity) {
 		w.putCommunity(slotCommunity, e, &e.Orig)
 	}
@@ -152,6 +156,12 @@ func rareNumber(e *flow.Event, s slot) uint64 {
 		return uint64(e.Zone)
 	case slotUse:
 		return uint64(e.Use)
+	case slotISN:
+		return uint64(e.Extra.SynProxy.ISN)
+	case slotITS:
+		return uint64(e.Extra.SynProxy.ITS)
+	case slotTSOff:
+		return uint64(e.Extra.SynProxy.TSOff)
 	case slotInterval:
 		return notNegative(e.Interval)
 	case slotOrigPacketsDelta:

@@ -51,7 +51,10 @@ func (p *plan) add(text []byte, s slot) {
 		p.add(text[:pieceSize], slotNone)
 		text = text[pieceSize:]
 	}
-	if p.room += len(text); s > slotNone {
+	switch p.room += len(text); {
+	case s == slotProgName:
+		p.room += maxProgName*len(`\u0000`) + 2
+	case s > slotNone:
 		p.room += maxText
 	}
 	one := step{n: uint8(len(text)), slot: s}

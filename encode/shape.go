@@ -28,11 +28,22 @@ const (
 )
 
 // shapeless are the values that no shape has: text, and what few records have.
-const shapeless = inExtra | dccpBits | flow.HasSynthetic | flow.HasBounds
+const shapeless = inExtra&^shapedExtra | dccpBits | flow.HasSynthetic | flow.HasBounds
+
+// shapedExtra are those of the rare values that a shape may have all the same:
+// where they come, they come with every event.
+const shapedExtra = flow.HasProgName | flow.HasSynProxy
+
+// maxProgName is the longest name of a process that a shape may have: the
+// kernel's TASK_COMM_LEN without its end.
+const maxProgName = 15
 
 // of sets s to e's shape. It is false for an event that is too rare to have one.
 func (s *shape) of(e *flow.Event) bool {
 	if e.Has&shapeless != 0 || e.Gap != nil || e.Agent != nil || e.Proto == flow.ProtoGRE {
+		return false
+	}
+	if e.Has&shapedExtra != 0 && (e.Extra == nil || e.Has&flow.HasProgName != 0 && len(e.Extra.ProgName) > maxProgName) {
 		return false
 	}
 	s.has = e.Has

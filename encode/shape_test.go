@@ -51,6 +51,10 @@ func redraw(r *rand.Rand, e *flow.Event) {
 			*t = epoch + r.Int64N(20*tick)
 		}
 	}
+	if x := e.Extra; x != nil {
+		x.ProgName = []string{text(r), "nft", "conntrackd", "\x01\x02\x03<>&'\"\\\x04\x05\x06\x07\x08\x0b"}[r.IntN(4)]
+		x.SynProxy = flow.SynProxy{ISN: uint32(number(r)), ITS: uint32(number(r)), TSOff: uint32(number(r))}
+	}
 	redrawTuple(r, &e.Orig)
 	redrawTuple(r, &e.Reply)
 	mirror(r, e)

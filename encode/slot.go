@@ -10,9 +10,10 @@ import (
 type slot uint8
 
 const (
-	slotOrigin slot = iota // what is the same for all events of an origin
-	slotTags               // the same, of XML's elements
-	slotNone               // the record's end
+	slotOrigin   slot = iota // what is the same for all events of an origin
+	slotTags                 // the same, of XML's elements
+	slotProgName             // a text, with what closes it
+	slotNone                 // the record's end
 	slotTime
 	slotReceived
 	slotSeq
@@ -66,6 +67,9 @@ const (
 	slotOrigBytesDelta
 	slotReplyPacketsDelta
 	slotReplyBytesDelta
+	slotISN
+	slotITS
+	slotTSOff
 	slotCount
 )
 
@@ -100,7 +104,7 @@ type noted struct {
 func (n *notes) add(dst []byte, s slot) {
 	end := len(dst)
 	switch {
-	case s == slotOrigin || s == slotTags: // closed by what follows
+	case s < slotNone: // closed by what follows
 	case dst[end-1] == '"':
 		end--
 	case dst[end-1] == '>':

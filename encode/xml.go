@@ -34,7 +34,7 @@ type xmlEncoder struct {
 
 func newXMLEncoder(p Projection) Encoder {
 	x := &xmlEncoder{p: p}
-	x.planner.full, x.planner.pen = x, newPen(&x.p)
+	x.planner.full, x.planner.pen = x, newPen(&x.p, func(dst []byte, s string) []byte { return append(xmlString(dst, s), '"') })
 	return x
 }
 
@@ -148,7 +148,7 @@ func (x *xmlEncoder) attributes(dst []byte, v *view) []byte {
 		dst = v.note(xmlAttr(dst, ` portid="`, uint64(e.PortID)), slotPortID)
 	}
 	if v.got(flow.HasProgName) {
-		dst = xmlAttrText(dst, ` progname="`, e.Extra.ProgName)
+		dst = v.note(xmlAttrText(dst, ` progname="`, e.Extra.ProgName), slotProgName)
 	}
 	if ns, ok := v.duration(); ok {
 		dst = v.note(xmlAttr(dst, ` duration_ns="`, ns), slotDuration)

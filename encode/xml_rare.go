@@ -165,13 +165,13 @@ func xmlSeqAdj(dst []byte, s *flow.SeqAdj) []byte {
 func xmlSynProxy(dst []byte, v *view, s *flow.SynProxy) []byte {
 	dst = append(dst, `<synproxy`...)
 	if v.shows(partISN) {
-		dst = xmlAttr(dst, ` isn="`, uint64(s.ISN))
+		dst = v.note(xmlAttr(dst, ` isn="`, uint64(s.ISN)), slotISN)
 	}
 	if v.shows(partITS) {
-		dst = xmlAttr(dst, ` its="`, uint64(s.ITS))
+		dst = v.note(xmlAttr(dst, ` its="`, uint64(s.ITS)), slotITS)
 	}
 	if v.shows(partTSOff) {
-		dst = xmlAttr(dst, ` tsoff="`, uint64(s.TSOff))
+		dst = v.note(xmlAttr(dst, ` tsoff="`, uint64(s.TSOff)), slotTSOff)
 	}
 	return append(dst, `/>`...)
 }
