@@ -33,9 +33,10 @@ func (s *segment) letGo() {
 const (
 	maxSegment   = 256 << 10
 	minSegment   = 256
-	segmentShare = 64   // of a queue's memory
-	slimRecord   = 192  // bytes; a record takes the room of so many at least: there are no more headers
-	sparePeriod  = 1024 // segments, after which a pool looks whether it has too many
+	segmentShare = 64      // of a queue's memory
+	encodeRoom   = 5 << 10 // bytes that an encoder finds to write into: it asks for more than a record takes
+	slimRecord   = 192     // bytes; a record takes the room of so many at least: there are no more headers
+	sparePeriod  = 1024    // segments, after which a pool looks whether it has too many
 )
 
 // segmentSize is how long the segments of a queue of so many bytes are.
@@ -153,7 +154,7 @@ func newSegmentWriter(size int, framing encode.Framing, bare bool) segmentWriter
 
 // encode writes an event's record.
 func (w *segmentWriter) encode(encoder encode.Encoder, e *flow.Event) piece {
-	if !w.takes(w.pool.size / 16) {
+	if !w.takes(min(encodeRoom, w.pool.size/2)) {
 		w.renew(0)
 	}
 	start := w.size
