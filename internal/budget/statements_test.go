@@ -28,10 +28,10 @@ func statements() map[string]map[string]float64 {
 		return map[string]float64{"source/ctnetlink": ctnetlink, "source/flow": flow, "source": 25, "encode": encode, "sinks": 78}
 	}
 	return map[string]map[string]float64{
-		"ring/json":       of(400, 165, 800),
-		"socket/json":     of(385, 165, 800),
+		"ring/json":       of(400, 165, 782),
+		"socket/json":     of(385, 165, 782),
 		"socket/protobuf": of(385, 165, 550),
-		"socket/xml":      of(385, 175, 905),
+		"socket/xml":      of(385, 175, 886),
 	}
 }
 
