@@ -5,27 +5,32 @@ import "github.com/ctferry/ctferry/source/flow"
 const (
 	planBits = 7
 	planWays = 4 // places at which a shape's plan may stand
+
+	rivalBits = 10
 )
 
 // planner writes records by their shapes. A busy host has some dozens of shapes, so
 // the planner keeps the plans of up to 128, each of some 25 steps of 64 bytes:
-// 200 KiB, 500 at most. A shape gets a plan when it is met again before
-// another one without a plan that falls on its place, and takes over the memory
-// of the plan that it replaces: shapes without number cost neither memory nor, but
-// seldom, the making.
+// 200 KiB, 500 at most. While there is room a shape gets a plan at once; then it
+// does when it is met again before another one without a plan that falls on its
+// place among the rivals, and takes over the memory of the plan that it replaces: shapes
+// without number cost neither memory nor, but seldom, the making.
 type planner struct {
 	pen   pen
 	full  fullWriter
 	notes notes
 	turn  int // which way is replaced next
 	table [1 << planBits]planned
+
+	// Of shapes without a plan the last that fell on each place: so many places that
+	// two shapes which come in turn seldom keep one another from getting a plan.
+	rivals [1 << rivalBits]uint32
 }
 
 // planned is a place for a plan.
 type planned struct {
 	shape shape
 	plan  *plan
-	rival uint32 // of the shape that last fell on this place without a plan
 }
 
 // fullWriter writes a record member by member.
@@ -70,13 +75,10 @@ func (w *planner) find(s *shape, h uint64) *plan {
 
 // learn writes e in full, and makes a plan of it if it is worth it.
 func (w *planner) learn(dst []byte, e *flow.Event, s *shape, h uint64) []byte {
-	at := int(h >> (64 - planBits))
-	home := &w.table[at]
-	if rival := uint32(h) | 1; home.rival != rival {
-		home.rival = rival
+	place := w.place(h)
+	if place == nil {
 		return w.full.write(dst, e, nil)
 	}
-	place := w.place(at)
 	if place.plan == nil {
 		place.plan = &plan{}
 	}
@@ -88,12 +90,19 @@ func (w *planner) learn(dst []byte, e *flow.Event, s *shape, h uint64) []byte {
 	return dst
 }
 
-// place finds where a plan may stand: an empty place, or one after the other.
-func (w *planner) place(at int) *planned {
+// place finds where a shape's plan may stand: an empty place, or if the shape was met
+// before, one after the other.
+func (w *planner) place(h uint64) *planned {
+	at := int(h >> (64 - planBits))
 	for i := range planWays {
 		if p := &w.table[(at+i)%(1<<planBits)]; p.plan == nil {
 			return p
 		}
+	}
+	rival, before := uint32(h)|1, &w.rivals[h>>(64-rivalBits)]
+	if *before != rival {
+		*before = rival
+		return nil
 	}
 	w.turn++
 	return &w.table[(at+w.turn%planWays)%(1<<planBits)]

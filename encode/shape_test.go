@@ -301,3 +301,38 @@ func TestOriginsOfEveryLength(t *testing.T) {
 		}
 	}
 }
+
+// TestShapesInTurn: shapes that alternate, as those of a host do, do not keep one
+// another from getting plans.
+func TestShapesInTurn(t *testing.T) {
+	for _, name := range planning() {
+		for seed := range uint64(20) {
+			enc := Formats()[name].NewEncoder(Projection{})
+			values := rand.New(rand.NewPCG(seed, 1))
+			origins := []*flow.Origin{randomOrigin(values)}
+			var events []*flow.Event
+			for i := uint64(0); len(events) < 40; i++ {
+				b := flow.NewBatch(1)
+				e := shaped(rand.New(rand.NewPCG(seed, i)), values, b, origins)
+				if s := (shape{}); s.of(e) {
+					events = append(events, e)
+				}
+			}
+			var buf []byte
+			for range 3 {
+				for _, e := range events {
+					buf = enc.Append(buf[:0], e)
+				}
+			}
+			without := 0
+			for _, e := range events {
+				if !hasPlan(t, enc, e) {
+					without++
+				}
+			}
+			if without > 1 {
+				t.Errorf("%s: %d of %d shapes that come in turn have no plan", name, without, len(events))
+			}
+		}
+	}
+}
