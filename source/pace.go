@@ -16,7 +16,7 @@ const (
 	lookSlots  = 4 * batchSlots   // events that may be read at once between two looks at how full the buffer is
 	pause      = time.Millisecond // the least, and between looks at other things
 	steadyTime = 3 * time.Millisecond
-	busyTime   = 6 * time.Millisecond
+	busyTime   = 10 * time.Millisecond
 	busyRate   = 130_000 // events a second from which on a pause is of busyTime
 	calmRate   = 110_000 // and below which no more
 	peakRate   = 250_000 // more than a processor has been seen to raise; a pause must not fill a quarter of the buffer at that
