@@ -292,11 +292,14 @@ func TestSegmentWriterFrames(t *testing.T) {
 			var want, got []byte
 			for _, n := range lengths {
 				e := &flow.Event{Seq: n, Type: flow.TypeNew}
-				p := w.encode(longWords{}, e)
-				if rec := p.records()[0]; rec.Seq != n || !bytes.Equal(rec.Value, pattern(n, int(n))) {
+				w.begin()
+				rec := w.encode(longWords{}, e)
+				if rec.Seq != n || !bytes.Equal(rec.Value, pattern(n, int(n))) {
 					t.Fatalf("%v, segments of %d: the record of %d bytes is %d long", framing, size, n, len(rec.Value))
 				}
-				pieces = joined(pieces, p)
+				for _, p := range w.pieces() {
+					pieces = joined(pieces, p)
+				}
 				want = appendFrame(want, framing, pattern(n, int(n)))
 			}
 			for _, p := range pieces {

@@ -159,20 +159,19 @@ func (r *rendering) reset(events int) {
 	}
 	r.want, r.made = r.want[:events], r.made[:events]
 	clear(r.want)
-	r.count, r.pieces = 0, r.pieces[:0]
+	r.count, r.pieces = 0, nil
 }
 
 // render writes what was chosen, one record behind the other.
 func (r *rendering) render(events []flow.Event) {
+	r.to.begin()
 	for i, want := range r.want {
-		if !want {
-			continue
+		if want {
+			r.made[i] = r.to.encode(r.encoder, &events[i])
+			r.count++
 		}
-		p := r.to.encode(r.encoder, &events[i])
-		r.made[i] = &p.seg.recs[p.rec]
-		r.pieces = joined(r.pieces, p)
-		r.count++
 	}
+	r.pieces = r.to.pieces()
 }
 
 // appendInside appends the bytes of an event's inside address, if it has one.
@@ -292,20 +291,18 @@ func (o *Outlet) appendStatus(dst []byte, encoder encode.Encoder, e *flow.Event,
 
 // recordOf says of an event what a sink needs to place it. What stands between
 // value's length and its capacity is the inside address.
-func recordOf(e *flow.Event, value []byte) Record {
-	rec := Record{
-		Value:  value,
-		Seq:    e.Seq,
-		Time:   e.Time,
-		Type:   e.Type,
-		Table:  e.Table,
-		Family: e.Family,
-		Proto:  e.Proto,
-		Origin: e.Origin,
-		inside: uint8(cap(value) - len(value)),
-	}
-	if e.Got(flow.HasFlowID) && !flow.AlwaysTypes.Has(e.Type) {
-		rec.FlowID = e.FlowID
-	}
+func recordOf(e *flow.Event, value []byte) (rec Record) {
+	rec.set(e, value)
 	return rec
+}
+
+func (r *Record) set(e *flow.Event, value []byte) {
+	r.Value, r.Seq, r.Time = value, e.Seq, e.Time
+	r.FlowID = 0
+	if e.Has&flow.HasFlowID != 0 && !flow.AlwaysTypes.Has(e.Type) {
+		r.FlowID = e.FlowID
+	}
+	r.Type, r.Table, r.Family, r.Proto = e.Type, e.Table, e.Family, e.Proto
+	r.own, r.of, r.inside = false, 0, uint8(cap(value)-len(value))
+	r.Origin, r.frame = e.Origin, 0
 }

@@ -146,14 +146,40 @@ type segmentWriter struct {
 	n      int        // records in it
 	size   int        // bytes of them
 	sealed []*segment // full, and held until settle
+
+	run  []piece // whole ones since begin
+	from piece   // of which the rest begins
 }
 
 func newSegmentWriter(size int, framing encode.Framing, bare bool) segmentWriter {
 	return segmentWriter{pool: &segmentPool{size: size}, framing: framing, bare: bare}
 }
 
-// encode writes an event's record.
-func (w *segmentWriter) encode(encoder encode.Encoder, e *flow.Event) piece {
+// begin starts a run of records.
+func (w *segmentWriter) begin() { w.run, w.from = w.run[:0], w.end() }
+
+// end is where the next record will stand.
+func (w *segmentWriter) end() piece {
+	return piece{seg: w.seg, rec: w.n, recs: w.n, at: w.size, end: w.size}
+}
+
+// pieces are those that were written since begin, until the next.
+func (w *segmentWriter) pieces() []piece {
+	w.close()
+	return w.run
+}
+
+// close ends the piece that is being written.
+func (w *segmentWriter) close() {
+	if w.n > w.from.rec {
+		w.from.recs, w.from.end = w.n, w.size
+		w.run = append(w.run, w.from)
+		w.from = w.end()
+	}
+}
+
+// encode writes an event's record, which must not be changed.
+func (w *segmentWriter) encode(encoder encode.Encoder, e *flow.Event) *Record {
 	if !w.takes(min(encodeRoom, w.pool.size/2)) {
 		w.renew(0)
 	}
@@ -164,7 +190,7 @@ func (w *segmentWriter) encode(encoder encode.Encoder, e *flow.Event) piece {
 	}
 	body := len(out)
 	out = encoder.Append(out, e)
-	inside := 0
+	inside, tail := 0, 0
 	switch {
 	case w.bare:
 		n := len(out)
@@ -174,19 +200,19 @@ func (w *segmentWriter) encode(encoder encode.Encoder, e *flow.Event) piece {
 		out, body = prefix(out, start, body)
 	default:
 		out = append(out, '\n')
+		tail = 1
 	}
 	if cap(out) != cap(w.seg.data) { // it was too long, and is elsewhere now
 		long := out[start:]
 		w.renew(len(long))
 		out = w.seg.data[:copy(w.seg.data, long)]
 		body -= start
-		start = 0
 	}
-	value := len(out) - inside
-	if !w.bare && !w.prefixed() {
-		value--
-	}
-	return w.wrote(start, len(out), recordOf(e, out[body:value:value+inside]))
+	rec, value := &w.seg.recs[w.n], len(out)-inside-tail
+	rec.set(e, out[body:value:value+inside])
+	w.n++
+	w.size = len(out)
+	return rec
 }
 
 // copy writes a record that was encoded elsewhere.
@@ -205,17 +231,12 @@ func (w *segmentWriter) copy(rec *Record) piece {
 	if !w.bare && !w.prefixed() {
 		out = append(out, '\n')
 	}
-	own := *rec
+	own := &w.seg.recs[w.n]
+	*own = *rec
 	own.Value = out[body : body+len(rec.Value) : body+len(whole)]
-	return w.wrote(start, len(out), own)
-}
-
-// wrote notes a record that stands from start to end.
-func (w *segmentWriter) wrote(start, end int, rec Record) piece {
-	w.seg.recs[w.n] = rec
 	w.n++
-	w.size = end
-	return piece{seg: w.seg, rec: w.n - 1, recs: w.n, at: start, end: end}
+	w.size = len(out)
+	return piece{seg: w.seg, rec: w.n - 1, recs: w.n, at: start, end: w.size}
 }
 
 // framed is how many bytes a record takes.
@@ -249,6 +270,7 @@ func (w *segmentWriter) next(framed int) uint64 {
 // renew goes on in a segment that has room for a record of so many bytes.
 func (w *segmentWriter) renew(record int) {
 	if w.seg != nil {
+		w.close()
 		w.sealed = append(w.sealed, w.seg)
 	}
 	if record > w.pool.size {
@@ -258,6 +280,7 @@ func (w *segmentWriter) renew(record int) {
 	}
 	w.seg.hold()
 	w.n, w.size = 0, 0
+	w.from = w.end()
 }
 
 // settle lets go of the segments that are full: what was written is in the queues.
