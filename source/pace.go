@@ -15,11 +15,12 @@ const (
 	batchSlots = 64               // so few that they, and what is made of them, stay in the processor's nearest caches
 	lookSlots  = 4 * batchSlots   // events that may be read at once between two looks at how full the buffer is
 	pause      = time.Millisecond // the least, and between looks at other things
-	steadyTime = 3 * time.Millisecond
+	steadyTime = 2 * time.Millisecond
 	busyTime   = 10 * time.Millisecond
-	busyRate   = 130_000 // events a second from which on a pause is of busyTime
-	calmRate   = 110_000 // and below which no more
-	peakRate   = 250_000 // more than a processor has been seen to raise; a pause must not fill a quarter of the buffer at that
+	rateTime   = 50 * time.Millisecond // over which the rate is taken, at least
+	busyRate   = 130_000               // events a second from which on a pause is of busyTime
+	calmRate   = 110_000               // and below which no more
+	peakRate   = 250_000               // more than a processor has been seen to raise; a pause must not fill a quarter of the buffer at that
 	idleRounds = 2
 )
 
@@ -33,10 +34,12 @@ func (s *Source) toBeat() time.Duration { return beat - time.Since(s.begun)%beat
 
 // pace sets the reader's pauses by what it reads.
 type pace struct {
-	since  time.Time // when it paused last
-	events uint64    // read since
-	idle   int       // empty rounds in a row
+	events uint64 // read since it paused last
+	idle   int    // empty rounds in a row
 	busy   bool
+
+	since time.Time // from when on the rate is taken
+	count uint64    // events that were read in that time
 }
 
 // read notes how many events a read brought.
@@ -54,25 +57,31 @@ func (p *pace) next(now time.Time, buffer uint64) (d time.Duration, wait bool) {
 	if p.events == 0 {
 		if p.idle++; p.idle > idleRounds {
 			p.since, p.busy = time.Time{}, false
+			p.events = 0
 			return 0, true
 		}
 	}
+	p.count += p.events
+	p.events = 0
 	d = steadyTime
 	if p.judge(now); p.busy {
 		d = busyTime
 	}
 	room := time.Duration(buffer/ctnetlink.EventCost/4) * time.Second / peakRate
-	d = max(min(d, room), pause)
-	p.since, p.events = now, 0
-	return d, false
+	return max(min(d, room), pause), false
 }
 
-// judge looks at the rate since the last pause began: it lasted longer than was asked.
+// judge looks at the rate of the last while: events come in heaps, and a single pause
+// would see the rate of one.
 func (p *pace) judge(now time.Time) {
 	took := now.Sub(p.since)
-	if p.since.IsZero() || took <= 0 {
+	switch {
+	case p.since.IsZero():
+	case took < rateTime:
 		return
+	default:
+		rate := float64(p.count) / took.Seconds()
+		p.busy = rate >= busyRate || p.busy && rate >= calmRate
 	}
-	rate := float64(p.events) / took.Seconds()
-	p.busy = rate >= busyRate || p.busy && rate >= calmRate
+	p.since, p.count = now, 0
 }

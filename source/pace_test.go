@@ -21,7 +21,7 @@ func TestPaceByRate(t *testing.T) {
 			now := time.Now()
 			p.read(1)
 			d, wait := p.next(now, roomy)
-			for range 50 {
+			for range 150 {
 				if wait {
 					t.Fatalf("%d a second: waits", c.rate)
 				}
@@ -45,10 +45,23 @@ func TestPaceCalmsDown(t *testing.T) {
 		rate int
 		want time.Duration
 	}{{129_000, steadyTime}, {131_000, busyTime}, {120_000, busyTime}, {100_000, steadyTime}, {120_000, steadyTime}} {
-		now = now.Add(10 * time.Millisecond)
-		p.read(c.rate / 100)
+		now = now.Add(rateTime)
+		p.read(c.rate / 20)
 		if d, _ := p.next(now, roomy); d != c.want {
 			t.Errorf("at %d: %v, want %v", c.rate, d, c.want)
+		}
+	}
+}
+
+// TestPaceOfHeaps pauses no longer where a moderate rate comes in heaps.
+func TestPaceOfHeaps(t *testing.T) {
+	var p pace
+	now := time.Now()
+	for i := range 500 {
+		now = now.Add(steadyTime)
+		p.read(i % 4 * 150) // 112,500 a second, and 225,000 in one of four pauses
+		if d, _ := p.next(now, roomy); d != steadyTime {
+			t.Fatalf("after %d pauses: %v", i, d)
 		}
 	}
 }
