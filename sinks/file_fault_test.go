@@ -35,14 +35,18 @@ func smallDisk(t *testing.T, n string) string {
 // there is room everything is there, once and in order.
 func TestFileFullDisk(t *testing.T) {
 	for _, policy := range []FileFsync{FsyncNone, FsyncBatch} {
-		for _, encoding := range []string{"json", "protobuf"} {
-			t.Run(string(policy)+"/"+encoding, func(t *testing.T) {
+		for _, way := range []string{"json", "protobuf", "json/lent", "protobuf/lent"} {
+			t.Run(string(policy)+"/"+way, func(t *testing.T) {
+				encoding, inPieces := strings.CutSuffix(way, "/lent")
 				dir := smallDisk(t, "256k")
 				ballast := filepath.Join(dir, "ballast")
 				must(t, os.WriteFile(ballast, make([]byte, 128<<10), 0o600))
 				s := fileFor(t, dir, "f", encoding, func(o *FileOptions) { o.Fsync = policy })
 				mustOpen(t, s)
 				b := batchFrom(1, 12_000) // some 180 KiB for 128
+				if inPieces {
+					b = lent(b, s.env.Format.Framing)
+				}
 				err := s.Write(context.Background(), b)
 				if class, _ := judge(err); class != Retry || !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "no space left") {
 					t.Fatalf("%v (%v)", err, class)

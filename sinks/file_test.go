@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ctferry/ctferry/encode"
+	"github.com/ctferry/ctferry/internal/option"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,6 +45,18 @@ func batchFrom(first, last uint64) *Batch {
 		b.Records = append(b.Records, *recordNo(seq))
 	}
 	return b
+}
+
+// lent gives a batch with its frames, as a queue in memory does, in several pieces.
+func lent(b *Batch, framing encode.Framing) *Batch {
+	m := newMemory(1<<30, 4<<10, framing, false)
+	m.begin()
+	for i := range b.Records {
+		m.put(&b.Records[i])
+	}
+	m.commit()
+	recs, frames := m.take(len(b.Records), 1<<30)
+	return &Batch{Records: recs, frames: frames}
 }
 
 func mustOpen(t testing.TB, s *fileSink) {
@@ -262,13 +275,18 @@ func rename(t *testing.T, from, to string) {
 }
 
 func TestFileRotatesBySize(t *testing.T) {
-	for _, encoding := range []string{"json", "protobuf"} {
+	for i := range 4 {
+		encoding := []string{"json", "protobuf"}[i%2]
 		dir := t.TempDir()
 		s := fileFor(t, dir, "f.log", encoding, func(o *FileOptions) { o.Rotate.Size = 4096 })
 		mustOpen(t, s)
 		const last = 3000
 		for seq := uint64(1); seq <= last; seq += 50 {
-			mustWrite(t, s, seq, seq+49)
+			b := batchFrom(seq, seq+49)
+			if i >= 2 {
+				b = lent(b, s.env.Format.Framing)
+			}
+			must(t, s.Write(context.Background(), b))
 		}
 		var got []uint64
 		found := names(t, dir) // rotated names sort by time, "f.log" behind "f-…"
@@ -282,6 +300,39 @@ func TestFileRotatesBySize(t *testing.T) {
 		}
 		if len(found) < 8 || !slices.Equal(got, upTo(last)) {
 			t.Errorf("%s: %d files hold %d records, expected %d in order", encoding, len(found), len(got), last)
+		}
+	}
+}
+
+// TestFileLentAsGathered writes the same batches as they stand in a queue and record
+// by record: the same files come of it, wherever they end.
+func TestFileLentAsGathered(t *testing.T) {
+	for _, encoding := range []string{"json", "protobuf"} {
+		for _, size := range []option.Size{4096, 4097, 9_999, 12_345, 70_000, 0} {
+			var got [2][]string
+			for way := range got {
+				dir := t.TempDir()
+				s := fileFor(t, dir, "f.log", encoding, func(o *FileOptions) { o.Rotate.Size, o.Rotate.Keep = size, 1000 })
+				mustOpen(t, s)
+				for from, n := uint64(1), uint64(1); from < 3000; from, n = from+n, n*3%1001 {
+					b := batchFrom(from, from+n-1)
+					if n%10 == 3 {
+						b.Records[n/2].Value = pattern(n, 5000) // larger than some files may be
+					}
+					if way == 1 {
+						b = lent(b, s.env.Format.Framing)
+					}
+					must(t, s.Write(context.Background(), b))
+				}
+				for _, name := range names(t, dir) {
+					data, err := os.ReadFile(filepath.Join(dir, name))
+					must(t, err)
+					got[way] = append(got[way], string(data))
+				}
+			}
+			if !slices.Equal(got[0], got[1]) {
+				t.Errorf("%s, files of %d bytes: %d of gathered records, %d of lent", encoding, size, len(got[0]), len(got[1]))
+			}
 		}
 	}
 }
