@@ -27,7 +27,7 @@ func overflowConfig(t testing.TB) SpoolConfig {
 // little gives a sink as little memory as a test can fill at once.
 func little(change func(*Config)) func(*Config) {
 	return func(c *Config) {
-		c.Memory, c.Flush = 256*option.KiB, Flush{Count: 512, Bytes: 64 * option.KiB, Linger: time.Millisecond}
+		c.Memory, c.Flush = 384*option.KiB, Flush{Count: 512, Bytes: 64 * option.KiB, Linger: time.Millisecond}
 		if change != nil {
 			change(c)
 		}

@@ -147,8 +147,9 @@ type segmentWriter struct {
 	size   int        // bytes of them
 	sealed []*segment // full, and held until settle
 
-	run  []piece // whole ones since begin
-	from piece   // of which the rest begins
+	run   []piece // whole ones since begin
+	from  piece   // of which the rest begins
+	apart []byte  // a record on its way into a small segment
 }
 
 func newSegmentWriter(size int, framing encode.Framing, bare bool) segmentWriter {
@@ -180,7 +181,10 @@ func (w *segmentWriter) close() {
 
 // encode writes an event's record, which must not be changed.
 func (w *segmentWriter) encode(encoder encode.Encoder, e *flow.Event) *Record {
-	if !w.takes(min(encodeRoom, w.pool.size/2)) {
+	if w.pool.size < 4*encodeRoom {
+		return w.encodeApart(encoder, e)
+	}
+	if !w.takes(encodeRoom) {
 		w.renew(0)
 	}
 	start := w.size
@@ -213,6 +217,19 @@ func (w *segmentWriter) encode(encoder encode.Encoder, e *flow.Event) *Record {
 	w.n++
 	w.size = len(out)
 	return rec
+}
+
+// encodeApart is encode for segments that are so small that an encoder's room would be
+// much of them.
+func (w *segmentWriter) encodeApart(encoder encode.Encoder, e *flow.Event) *Record {
+	w.apart = encoder.Append(w.apart[:0], e)
+	n := len(w.apart)
+	if w.bare {
+		w.apart = appendInside(w.apart, e)
+	}
+	rec := recordOf(e, w.apart[:n:len(w.apart)])
+	p := w.copy(&rec)
+	return &w.seg.recs[p.rec]
 }
 
 // copy writes a record that was encoded elsewhere.
