@@ -152,10 +152,11 @@ type attempt struct {
 	fresh int
 	last  piece
 	room  uint64
+	at    [2]*segment
 }
 
 func (m *memory) try() attempt {
-	a := attempt{fresh: len(m.fresh), room: m.room}
+	a := attempt{fresh: len(m.fresh), room: m.room, at: m.at}
 	if a.fresh > 0 {
 		a.last = m.fresh[a.fresh-1]
 	}
@@ -164,7 +165,7 @@ func (m *memory) try() attempt {
 
 // undo takes back what was put since. What it took of the segment stays unused.
 func (m *memory) undo(a attempt) {
-	m.fresh, m.room = m.fresh[:a.fresh], a.room
+	m.fresh, m.room, m.at = m.fresh[:a.fresh], a.room, a.at
 	if a.fresh > 0 {
 		m.fresh[a.fresh-1] = a.last
 	}

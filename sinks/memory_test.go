@@ -236,6 +236,33 @@ func TestMemoryAcrossGoroutines(t *testing.T) {
 	}
 }
 
+// TestMemoryUndo takes back what began a segment: it is as if it had never been put.
+func TestMemoryUndo(t *testing.T) {
+	one := segmentCost(1<<10, 1<<10/slimRecord+1)
+	m := newMemory(3*one, 1<<10, encode.Lines, false)
+	rec := &Record{Value: make([]byte, 800)}
+	m.begin()
+	for range 2 { // a segment each
+		if !m.put(rec) {
+			t.Fatal("no room")
+		}
+	}
+	m.commit()
+	m.begin()
+	try := m.try()
+	if !m.put(rec) {
+		t.Fatal("no room for the third")
+	}
+	m.undo(try)
+	for m.put(&Record{Value: make([]byte, 20)}) {
+		continue
+	}
+	m.commit()
+	if n, _ := m.waiting(); n < 3 || m.cost > m.limit || boundBy(m) > m.limit {
+		t.Errorf("%d records bind %d, counted as %d, of %d", n, boundBy(m), m.cost, m.limit)
+	}
+}
+
 // TestSegmentsComeBack: what two queues let go of is used again, and not before.
 func TestSegmentsComeBack(t *testing.T) {
 	w := newSegmentWriter(1<<10, encode.Lines, false)

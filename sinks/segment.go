@@ -36,6 +36,7 @@ const (
 	segmentShare = 64      // of a queue's memory
 	encodeRoom   = 5 << 10 // bytes that an encoder finds to write into: it asks for more than a record takes
 	slimRecord   = 192     // bytes; a record takes the room of so many at least: there are no more headers
+	spareMost    = 32      // segments that are kept for use again, beside those in queues
 	sparePeriod  = 1024    // segments, after which a pool looks whether it has too many
 )
 
@@ -87,7 +88,9 @@ func (p *segmentPool) shrink() {
 
 func (p *segmentPool) put(s *segment) {
 	p.mu.Lock()
-	p.spare = append(p.spare, s)
+	if len(p.spare) < spareMost {
+		p.spare = append(p.spare, s)
+	}
 	p.mu.Unlock()
 }
 
