@@ -101,7 +101,6 @@ func TestEverybodyTellsTheSameNumbers(t *testing.T) {
 	p.served(t)
 	churn(t, ns, 700)
 	c := adminClient(t, ns)
-	p.sighup(t, reloaded) // a status record behind all events
 	quiet := func() *admin.Snapshot {
 		var snap *admin.Snapshot
 		waitFor(t, "the sinks to have everything", func() bool {
@@ -115,6 +114,8 @@ func TestEverybodyTellsTheSameNumbers(t *testing.T) {
 		})
 		return snap
 	}
+	quiet()
+	p.sighup(t, reloaded) // a status record behind all events
 	snap := quiet()
 	if !snap.Books.Balanced() || snap.Schema != admin.Schema || snap.Node != "edge-1" || !snap.Ready || len(snap.Books.Sinks) != 4 {
 		t.Errorf("%+v", snap)
