@@ -65,7 +65,7 @@ type mark struct{ recs, bytes uint64 }
 const recordSize = uint64(unsafe.Sizeof(Record{}))
 
 // newMemory makes a queue that binds no more than so many bytes, in segments of the
-// given size where it copies.
+// given size where it copies. Spare segments (spareMost) come on top.
 func newMemory(bytes uint64, segment int, framing encode.Framing, bare bool) *memory {
 	return &memory{limit: bytes, own: newSegmentWriter(segment, framing, bare)}
 }
