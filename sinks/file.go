@@ -33,6 +33,7 @@ type fileSink struct {
 	slot   time.Time // the rotation interval that the file belongs to
 	stage  stage
 	direct direct
+	ahead  ahead
 
 	reopen atomic.Bool   // open again before the next write
 	tend   chan struct{} // something was rotated
@@ -151,6 +152,7 @@ func (s *fileSink) adopt(f *os.File, name string, fresh bool) error {
 		return err
 	}
 	s.file, s.info, s.size, s.synced = f, info, size, size
+	s.ahead.begin(f)
 	s.setLive(liveFile{f, name})
 	return nil
 }
@@ -163,6 +165,7 @@ func (s *fileSink) shut() error {
 	f := s.file
 	s.file = nil
 	s.direct.close()
+	s.ahead.end(f)
 	s.setLive(liveFile{})
 	var err error
 	if s.opt.Fsync != FsyncNone && s.synced != s.size {
@@ -217,6 +220,9 @@ func (s *fileSink) moved() bool {
 	there, err := s.root.Lstat(s.current())
 	if err != nil || !os.SameFile(there, s.info) {
 		return true
+	}
+	if there.Size() < s.size {
+		s.ahead.cut()
 	}
 	s.size = there.Size()
 	s.synced = min(s.synced, s.size)

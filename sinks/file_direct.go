@@ -115,6 +115,7 @@ func (s *fileSink) openDirect(bytes int) bool {
 // put appends what is staged to the live file and tells how much of it is there.
 func (s *fileSink) put() (n int, err error) {
 	head, pages, tail := s.stage.parts()
+	s.ahead.want(s.file, s.size, s.stage.size(), int64(s.opt.Rotate.Size))
 	if !s.openDirect(len(pages)) {
 		return s.file.Write(s.stage.bytes())
 	}

@@ -41,6 +41,7 @@ func (p *filePass) lend() error {
 			if err != nil {
 				return err
 			}
+			p.s.ahead.want(p.s.file, p.s.size, len(part.bytes), int64(p.s.opt.Rotate.Size))
 			n, err := p.s.file.Write(part.bytes)
 			if err != nil {
 				return errors.Join(err, p.takeBack(n))
@@ -195,6 +196,7 @@ func (p *filePass) takeBack(n int) error {
 // and Open will heal it.
 func (s *fileSink) cut(size int64) error {
 	s.size = size
+	s.ahead.cut()
 	if err := s.file.Truncate(size); err != nil {
 		return errors.Join(err, s.shut())
 	}

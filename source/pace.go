@@ -12,16 +12,17 @@ import (
 // meanwhile; it costs latency, half of it on average. Each round costs the same
 // whatever it brings, so where there is much to do the pause is longer.
 const (
-	batchSlots = 64               // so few that they, and what is made of them, stay in the processor's nearest caches
-	lookSlots  = 4 * batchSlots   // events that may be read at once between two looks at how full the buffer is
-	pause      = time.Millisecond // the least, and between looks at other things
-	steadyTime = 2 * time.Millisecond
-	busyTime   = 10 * time.Millisecond
-	rateTime   = 50 * time.Millisecond // over which the rate is taken, at least
-	busyRate   = 130_000               // events a second from which on a pause is of busyTime
-	calmRate   = 110_000               // and below which no more
-	peakRate   = 250_000               // more than a processor has been seen to raise; a pause must not fill a quarter of the buffer at that
-	idleRounds = 2
+	batchSlots  = 64               // so few that they, and what is made of them, stay in the processor's nearest caches
+	lookSlots   = 4 * batchSlots   // events that may be read at once between two looks at how full the buffer is
+	pause       = time.Millisecond // the least, and between looks at other things
+	steadyTime  = 2 * time.Millisecond
+	busyTime    = 10 * time.Millisecond
+	rateTime    = 50 * time.Millisecond // over which the rate is taken, at least
+	busyRate    = 130_000               // events a second from which on a pause is of busyTime
+	calmRate    = 110_000               // and below which no more
+	peakRate    = 250_000               // more than a processor has been seen to raise; a pause must not fill a quarter of the buffer at that
+	idleRounds  = 2
+	yieldRounds = 16 // full batches, after which others may run, where there is no end of them
 )
 
 // beat is the longest that an idle reader waits, and so how often an idle

@@ -130,7 +130,7 @@ func (k *socket) run(ctx context.Context) error {
 			return k.drain()
 		}
 		if pace.read(n); n == batchSlots {
-			if rounds++; rounds%4 == 0 {
+			if rounds++; rounds%yieldRounds == 0 {
 				runtime.Gosched() // whoever takes what was handed on finds it in the processor's cache
 			}
 			continue
