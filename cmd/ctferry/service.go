@@ -167,6 +167,7 @@ func (s *service) run(ctx context.Context, hup <-chan os.Signal, load func() (*c
 	told := make(chan struct{})
 	go func() { defer close(told); s.pulse().run(ctx) }()
 	s.manager(s.notify.ready())
+	trim()
 	var err error
 	for running := true; running; {
 		select {
