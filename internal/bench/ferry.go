@@ -52,7 +52,7 @@ func sinkPath(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf(
 // ferryAs is ctferry as it is configured in a way.
 func (l *lab) ferryAs(w ferryWay) subject {
 	return subject{
-		name: w.name, knowsLoss: !w.refuses, refuses: w.refuses,
+		name: w.name, files: len(w.encodings), knowsLoss: !w.refuses, refuses: w.refuses,
 		prepare: func(dir string) ([]string, error) {
 			cfg := filepath.Join(dir, "ctferry.yaml")
 			return []string{l.ferry, "run", "-c", cfg, "--log-format", "json"}, os.WriteFile(cfg, []byte(w.yaml(dir)), 0o600)

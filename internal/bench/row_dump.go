@@ -104,6 +104,9 @@ func (l *lab) dumpRounds(ctx context.Context, ns *testnet.Namespace, dumpers []*
 
 // dumpOnce runs one to its end, with its output in a file.
 func (l *lab) dumpOnce(ctx context.Context, ns *testnet.Namespace, d *dumper, entries int) error {
+	if err := l.warm(int64(entries) * recordRoom); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(l.dir, "dump-")
 	if err != nil {
 		return err

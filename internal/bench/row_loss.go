@@ -10,6 +10,10 @@ import (
 // lossTime is how long the generator runs at its full rate.
 const lossTime = 60 * time.Second
 
+// rotatedRoom is what the files take that are there at a time: the live one, two rotated
+// and one that is being removed.
+const rotatedRoom = 4 * 256 << 20
+
 // onlyIPv4 is the full rate with flows over IPv4 alone, so that a filter on the family
 // can refuse all of them.
 func (l *lab) onlyIPv4(events int) load {
@@ -26,7 +30,7 @@ func rowLoss(ctx context.Context, l *lab) (lines []line, err error) {
 		w.rotate = "size: 256MiB, keep: 2"
 		subjects = append(subjects, l.ferryAs(w))
 	}
-	if err := l.room(4 * 256 << 20); err != nil {
+	if err := l.room(rotatedRoom); err != nil {
 		return nil, err
 	}
 	limit := time.Duration(float64(lossTime) * l.scale)

@@ -12,7 +12,7 @@ import (
 
 const (
 	tableNamespaces = 4       // one holds nf_conntrack_max entries at most
-	tableEvents     = 100_000 // of a round, over all namespaces
+	tableEvents     = 200_000 // of a round, over all namespaces
 	targetFlat      = 1.1     // what "flat" may mean
 )
 
@@ -119,6 +119,9 @@ func (l *lab) churnAll(ctx context.Context, r *running, spaces []*testnet.Namesp
 		return nil, err
 	}
 	for range l.rounds {
+		if err := l.warm(int64(l.scaled(tableEvents)) * recordRoom); err != nil {
+			return nil, err
+		}
 		before, err := r.effort()
 		if err != nil {
 			return nil, err

@@ -126,6 +126,9 @@ func (r *running) close() error {
 
 // take measures a subject under a load: a namespace, a process, the load, rest, the end.
 func (l *lab) take(ctx context.Context, s subject, work load) (out sample, err error) {
+	if err := l.warm(s.writes(work)); err != nil {
+		return out, err
+	}
 	r, err := l.listenIn(ctx, s)
 	if err != nil {
 		return out, fmt.Errorf("%s: %w", s.name, err)

@@ -21,6 +21,7 @@ type subject struct {
 	// rate bounds the load, in events a second, and events its size, for a program that
 	// cannot take all; 0 is no bound.
 	rate, events int
+	files        int  // that it writes events to
 	refuses      bool // it wants none of the events
 	knowsLoss    bool // its counts say what was lost, so that they must add up
 }
