@@ -1,7 +1,6 @@
 package sinks
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -115,10 +114,9 @@ func seqsOf(t testing.TB, path string, framing encode.Framing, data []byte) []ui
 	}
 	var seqs []uint64
 	for _, r := range records {
-		r = bytes.TrimRight(r, " ")
 		var seq uint64
 		if n, err := fmt.Sscanf(string(r), `{"seq":%d}`, &seq); n != 1 || err != nil || string(r) != fmt.Sprintf(`{"seq":%d}`, seq) {
-			t.Fatalf("%s holds %.200q", path, r)
+			t.Errorf("%s holds %q", path, r)
 		}
 		seqs = append(seqs, seq)
 	}
