@@ -201,7 +201,7 @@ func TestControlAwayHoldsUpNobody(t *testing.T) {
 		return all[len(all)-1]["err"].(string)
 	}
 	waitFor(t, "the first attempt", func() bool { return strings.Contains(why(), "connection refused") })
-	waitFor(t, "the file", func() bool { return lines(t, filepath.Join(dir, "out")) >= 1 })
+	waitFor(t, "the file", func() bool { return linesSoFar(t, filepath.Join(dir, "out")) >= 1 })
 	hub.Restart(t)
 	waitFor(t, "the refusal", func() bool { return strings.Contains(strings.ToLower(why()), "authorization violation") })
 	if n := len(p.said("control is not reachable, will try again")); n > 3 {

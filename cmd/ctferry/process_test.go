@@ -227,6 +227,16 @@ func lines(tb testing.TB, path string) int {
 	return bytes.Count(text, []byte("\n"))
 }
 
+// linesSoFar counts the lines of a file that may not be there yet: a sink opens
+// its file beside everything else.
+func linesSoFar(tb testing.TB, path string) int {
+	tb.Helper()
+	if _, err := os.Stat(path); err != nil {
+		return 0
+	}
+	return lines(tb, path)
+}
+
 // run runs one command line in this process and gives its exit code and output.
 func run(args ...string) (code int, out, errOut string) {
 	var o, e bytes.Buffer

@@ -111,7 +111,7 @@ func TestReloadReopensFiles(t *testing.T) {
 	cfg := writeFile(t, dir, "c.yaml", "source: {buffer: {size: 8MiB, max: 8MiB}}\nsinks: {out: {type: file, path: "+path+"}}\n")
 	p := startFerry(t, ns, "run", "-c", cfg)
 	churn(t, ns, 300)
-	waitFor(t, "the lines", func() bool { return lines(t, path) == 602 })
+	waitFor(t, "the lines", func() bool { return linesSoFar(t, path) == 602 })
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}

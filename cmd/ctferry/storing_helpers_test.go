@@ -98,12 +98,3 @@ func messagesOf(tb testing.TB, hub *natstest.Broker, stream string) int {
 	}
 	return int(s.CachedInfo().State.Msgs)
 }
-
-// linesSoFar counts the lines of a file that may not be there yet.
-func linesSoFar(tb testing.TB, path string) int {
-	tb.Helper()
-	if _, err := os.Stat(path); err != nil {
-		return 0
-	}
-	return lines(tb, path)
-}
