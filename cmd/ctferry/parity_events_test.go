@@ -185,7 +185,7 @@ func compareEvents(words string, theirs, ours outcome) string {
 			theirLine, _, _ = strings.Cut(theirLine, "<when")
 			ourLine = ourLine[:min(len(ourLine), len(theirLine))]
 		}
-		if theirLine != ourLine || !near(an, bn) {
+		if theirLine != ourLine || !near(an, bn, closely) {
 			return fmt.Sprintf("line %d\n--- conntrack\n%s\n--- ours\n%s", i, a[i], b[i])
 		}
 	}

@@ -46,7 +46,7 @@ func TestParityExpect(t *testing.T) {
 			tables[ns] = hide.Replace(run(t, ns, &parityLine{argv: []string{"-L", "expect", "-f", "ipv4"}}, false).stdout)
 		}
 		line := parityLine{argv: strings.Fields(c.text)}
-		problem := problems(compareOutcomes(&line, outcomes[s.theirs], outcomes[s.ours]), differ("the table afterwards", tables[s.theirs], tables[s.ours]))
+		problem := problems(compareOutcomes(&line, outcomes[s.theirs], outcomes[s.ours], closely), differ("the table afterwards", tables[s.theirs], tables[s.ours], closely))
 		switch {
 		case problem != "" && c.difference == "":
 			t.Errorf("conntrack %s\n%s", c.text, problem)

@@ -57,7 +57,7 @@ func TestParityOfAFleet(t *testing.T) {
 		sum, codes := 0, map[int]int{}
 		for i := range theirs {
 			want := run(t, theirs[i], &parityLine{argv: argv}, false)
-			if problem := differ(line, want.stdout, rows[fmt.Sprintf("edge-%d", i+1)]); problem != "" {
+			if problem := differ(line, want.stdout, rows[fmt.Sprintf("edge-%d", i+1)], closely); problem != "" {
 				t.Error(problem)
 			}
 			sum += number(want.stderr)

@@ -100,27 +100,29 @@ func normalLines(text string, theirs bool) (rest []string, numbers [][]int) {
 	return rest, numbers
 }
 
-// seconds is how far timeouts and ages of the two may be apart.
-const seconds = 2
+// closely is how far timeouts and ages of the two may be apart, in seconds, where
+// nothing took long.
+const closely = 2
 
-// differ says where two texts differ, "" if nowhere.
-func differ(what, theirs, ours string) string {
+// differ says where two texts differ, "" if nowhere. Timeouts and ages may be apart
+// seconds.
+func differ(what, theirs, ours string, apart int) string {
 	a, an := normalLines(theirs, true)
 	b, bn := normalLines(ours, false)
 	for i := range max(len(a), len(b)) {
 		switch {
 		case i >= len(a) || i >= len(b) || a[i] != b[i]:
 			return fmt.Sprintf("%s differs\n--- conntrack\n%s--- ours\n%s", what, theirs, ours)
-		case !near(an[i], bn[i]):
+		case !near(an[i], bn[i], apart):
 			return fmt.Sprintf("%s: %v and %v in\n%s", what, an[i], bn[i], a[i])
 		}
 	}
 	return ""
 }
 
-func near(a, b []int) bool {
+func near(a, b []int, apart int) bool {
 	for i := range a {
-		if a[i]-b[i] > seconds || b[i]-a[i] > seconds {
+		if a[i]-b[i] > apart || b[i]-a[i] > apart {
 			return false
 		}
 	}
@@ -139,8 +141,9 @@ func frameless(text string) string {
 	return out.String()
 }
 
-// compareOutcomes says where two outcomes differ.
-func compareOutcomes(l *parityLine, theirs, ours outcome) string {
+// compareOutcomes says where two outcomes differ, with timeouts and ages apart seconds
+// at most.
+func compareOutcomes(l *parityLine, theirs, ours outcome, apart int) string {
 	banner := func(s string) string { return bannerPattern.ReplaceAllString(s, "BANNER") }
 	if !slices.Contains(l.argv, "-L") {
 		theirs.stdout, ours.stdout = frameless(theirs.stdout), frameless(ours.stdout)
@@ -154,7 +157,7 @@ func compareOutcomes(l *parityLine, theirs, ours outcome) string {
 	case banner(theirs.stderr) != banner(ours.stderr):
 		return fmt.Sprintf("standard error differs\n--- conntrack\n%s--- ours\n%s", theirs.stderr, ours.stderr)
 	}
-	return differ("standard output", theirs.stdout, ours.stdout)
+	return differ("standard output", theirs.stdout, ours.stdout, apart)
 }
 
 var xmlClock = regexp.MustCompile(`<timestamp>.*</timestamp>`)

@@ -79,6 +79,7 @@ func tool(path, name string) runner {
 type stage struct {
 	theirs, ours *testnet.Namespace
 	oracle       string
+	filling      time.Duration // what the last fill took
 
 	passes func(*parityLine) bool // nil: no line passes that differs and is not marked
 }
@@ -88,11 +89,23 @@ func newStage(tb testing.TB) *stage {
 	s := &stage{oracle: oracle(tb), theirs: testnet.New(tb), ours: testnet.New(tb)}
 	source := netip.MustParseAddr("192.0.2.77")
 	for _, ns := range []*testnet.Namespace{s.theirs, s.ours} {
-		if err := errors.Join(ns.Up(source), ns.Record(), ns.Lay(parityRules(source)...)); err != nil {
+		if err := errors.Join(ns.Up(source), ns.Record(), lasting(ns), ns.Lay(parityRules(source)...)); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	return s
+}
+
+// lasting keeps real flows until a group that works on them is through, which may take
+// longer than their own 3 to 30 seconds.
+func lasting(ns *testnet.Namespace) error {
+	for _, of := range []string{"sctp_timeout_closed", "sctp_timeout_shutdown_sent", "sctp_timeout_shutdown_recd", "sctp_timeout_shutdown_ack_sent",
+		"tcp_timeout_close", "tcp_timeout_last_ack", "udp_timeout", "icmp_timeout", "icmpv6_timeout", "gre_timeout", "generic_timeout"} {
+		if err := ns.Sysctl("net.netfilter.nf_conntrack_"+of, "600"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parityRules give traffic a helper, marks, labels, zones and translations.
@@ -122,6 +135,8 @@ func (s *stage) both(do func(ns *testnet.Namespace)) {
 // fill empties the tables of both namespaces and fills them as the group says.
 func (s *stage) fill(tb testing.TB, g *parityGroup) {
 	tb.Helper()
+	begun := time.Now()
+	defer func() { s.filling = time.Since(begun) }()
 	run := tool(s.oracle, "conntrack")
 	s.both(func(ns *testnet.Namespace) {
 		run(tb, ns, &parityLine{argv: []string{"-F", "expect"}}, false)

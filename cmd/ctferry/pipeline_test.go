@@ -108,7 +108,10 @@ func TestSixWaysOfTheSameEvents(t *testing.T) {
 	p := startFerry(t, nil, "run", "-c", cfg)
 	waitFor(t, "the namespace", func() bool { return len(p.said("network namespace opened")) > 0 })
 	made := pipelineTraffic(t, ns)
-	time.Sleep(3 * time.Second) // a dump or two
+	waitFor(t, "a dump's rows", func() bool {
+		text, err := os.ReadFile(filepath.Join(dir, "json"))
+		return err == nil && bytes.Contains(text, []byte(`"event_type":"dump",`))
+	})
 	books := p.stop(t)
 
 	all := []*seen{readFile(t, dir, "json"), readFile(t, dir, "xml"), readFile(t, dir, "protobuf"),
