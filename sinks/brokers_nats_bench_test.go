@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sys/unix"
 
+	"github.com/ctferry/ctferry/encode"
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/natsconn/natstest"
 )
@@ -24,7 +25,8 @@ type natsRivals struct {
 	broker  *natstest.Broker
 	subject string
 	batches []Batch
-	each    int // batches a turn
+	queues  []*memory // through which ours go, one for each batch of a turn
+	each    int       // batches a turn
 	next    uint64
 }
 
@@ -129,16 +131,26 @@ type natsReady struct {
 	ids  []string
 }
 
-// make gives the next batches of a turn, under sequence numbers of their own,
-// lest the stream drop them as duplicates, and the messages of each, which are
-// made by a sink like ours.
+// queued gives the next batch of a turn as an outlet has it of its queue, under sequence
+// numbers of its own, lest the stream drop it as a duplicate.
+func (r *natsRivals) queued(turn int) Batch {
+	if turn == len(r.queues) {
+		r.queues = append(r.queues, newMemory(1<<30, maxSegment, encode.Lines, false))
+	}
+	q, rs := r.queues[turn], r.batches[turn].Records
+	for i := range rs {
+		r.next++
+		rs[i].Seq = r.next
+	}
+	q.release()
+	return *through(q, rs)
+}
+
+// make gives the next batches of a turn, and the messages of each, which are made
+// by a sink like ours.
 func (r *natsRivals) make(n *NATS) (ours []Batch, theirs []natsReady) {
 	for i := range r.each {
-		b := r.batches[i]
-		for j := range b.Records {
-			r.next++
-			b.Records[j].Seq = r.next
-		}
+		b := r.queued(i)
 		n.plan.arrange(b.Records, int(n.o.MaxMessageBytes), 1<<20)
 		var ready natsReady
 		for k := range n.plan.messages {

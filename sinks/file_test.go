@@ -49,14 +49,7 @@ func batchFrom(first, last uint64) *Batch {
 
 // lent gives a batch with its frames, as a queue in memory does, in several pieces.
 func lent(b *Batch, framing encode.Framing) *Batch {
-	m := newMemory(1<<30, 4<<10, framing, false)
-	m.begin()
-	for i := range b.Records {
-		m.put(&b.Records[i])
-	}
-	m.commit()
-	recs, frames := m.take(len(b.Records), 1<<30)
-	return &Batch{Records: recs, frames: frames}
+	return through(newMemory(1<<30, 4<<10, framing, false), b.Records)
 }
 
 func mustOpen(t testing.TB, s *fileSink) {

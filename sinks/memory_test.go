@@ -3,6 +3,7 @@ package sinks
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -39,6 +40,19 @@ func pattern(seq uint64, n int) []byte {
 		b[i] = word[i%8] + byte(i/8)
 	}
 	return b
+}
+
+// through puts records into an empty queue and gives them as an outlet's courier takes them.
+func through(m *memory, rs []Record) *Batch {
+	m.begin()
+	for i := range rs {
+		if !m.put(&rs[i]) {
+			panic("the queue is too small for the test")
+		}
+	}
+	m.commit()
+	recs, frames := m.take(len(rs), math.MaxUint64)
+	return &Batch{Records: recs, frames: frames}
 }
 
 // model is what a queue is to be: a list of records.
