@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -152,10 +153,11 @@ func (r *natsRivals) make(n *NATS) (ours []Batch, theirs []natsReady) {
 	for i := range r.each {
 		b := r.queued(i)
 		n.plan.arrange(b.Records, int(n.o.MaxMessageBytes), 1<<20)
+		n.body.begin(&b)
 		var ready natsReady
 		for k := range n.plan.messages {
 			m := &n.plan.messages[k]
-			ready.data = append(ready.data, slices.Clone(n.body(m, &b)))
+			ready.data = append(ready.data, bytes.Join(n.body.of(m), nil))
 			ready.ids = append(ready.ids, fmt.Sprintf("bare.%s", n.id.of(&b.Records[m.head], &b.Records[m.tail])))
 		}
 		ours, theirs = append(ours, b), append(theirs, ready)

@@ -17,7 +17,7 @@ func (n *NATS) publish(ctx context.Context, b *Batch) error {
 	life, before := nc.Stats().Reconnects, nc.LastError()
 	for i := range n.plan.messages {
 		m := &n.plan.messages[i]
-		if err := n.pen.publish(m.subject, nil, nil, n.body(m, b)); err != nil {
+		if err := n.pen.publish(m.subject, nil, nil, n.body.of(m)...); err != nil {
 			return n.fail("subject "+m.subject, err)
 		}
 	}

@@ -36,7 +36,7 @@ func (n *NATS) store(ctx context.Context, b *Batch) error {
 // push sends one message, or has it ready for the pen's flush: a retry is ours to
 // make, from the records.
 func (n *NATS) push(m *natsMessage, b *Batch) error {
-	return n.pen.publish(m.subject, n.answers.next(), n.id.of(&b.Records[m.head], &b.Records[m.tail]), n.body(m, b))
+	return n.pen.publish(m.subject, n.answers.next(), n.id.of(&b.Records[m.head], &b.Records[m.tail]), n.body.of(m)...)
 }
 
 // storeFault makes the error of a message. Silence where a stream should be is

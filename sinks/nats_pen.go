@@ -32,6 +32,7 @@ type natsPen struct {
 	wire    *natsWire     // nil: nats.go publishes
 	timeout time.Duration // of one write to it
 	buf     []byte
+	parts   [][]byte // of one write
 	msg     nats.Msg
 }
 
@@ -56,23 +57,42 @@ func natsHeaderValue(v string) string {
 // begin is called before the first message of a Write.
 func (p *natsPen) begin(l *natsLink) { p.nc, p.wire, p.buf = l.nc, l.plain(), p.buf[:0] }
 
-// publish sends one message, or gathers it until flush. Its bytes are not needed
-// any more when it returns. reply and id may be empty.
-func (p *natsPen) publish(subject string, reply, id, data []byte) error {
+// publish sends one message, whose body may be in parts, or gathers it until flush.
+// Its bytes are not needed any more when it returns. reply and id may be empty.
+func (p *natsPen) publish(subject string, reply, id []byte, body ...[]byte) error {
 	if p.wire == nil {
-		return p.byClient(subject, reply, id, data)
+		return p.byClient(subject, reply, id, body)
 	}
-	p.write(subject, reply, id, len(data))
-	if len(data) >= natsLarge {
-		b := p.buf
-		p.buf = p.buf[:0]
-		return p.sent(p.wire.send(p.timeout, b, data, []byte("\r\n")))
+	size := 0
+	for _, part := range body {
+		size += len(part)
 	}
-	p.buf = append(append(p.buf, data...), '\r', '\n')
+	p.write(subject, reply, id, size)
+	if size >= natsLarge {
+		return p.lend(body)
+	}
+	p.gather(body)
+	p.buf = append(p.buf, '\r', '\n')
 	if len(p.buf) >= natsChunk {
 		return p.flush()
 	}
 	return nil
+}
+
+// lend writes what was gathered and, from where it stands, the body behind it.
+func (p *natsPen) lend(body [][]byte) error {
+	before := len(p.buf)
+	p.buf = append(p.buf, '\r', '\n')
+	p.parts = append(p.parts[:0], p.buf[:before])
+	p.parts = append(append(p.parts, body...), p.buf[before:])
+	return p.send()
+}
+
+// gather copies a body into the buffer.
+func (p *natsPen) gather(body [][]byte) {
+	for _, part := range body {
+		p.buf = append(p.buf, part...)
+	}
 }
 
 // write puts a message up to its body into the buffer (NATS protocol, HPUB).
@@ -96,12 +116,23 @@ func (p *natsPen) write(subject string, reply, id []byte, body int) {
 }
 
 // byClient has nats.go publish. It copies all before it returns, or has written it.
-func (p *natsPen) byClient(subject string, reply, id, data []byte) error {
+func (p *natsPen) byClient(subject string, reply, id []byte, body [][]byte) error {
 	if len(id) > 0 {
 		p.header[jetstream.MsgIDHeader][0] = string(id)
 	}
-	p.msg.Subject, p.msg.Reply, p.msg.Data = subject, string(reply), data
+	p.msg.Subject, p.msg.Reply, p.msg.Data = subject, string(reply), p.inOne(body)
+	defer func() { p.msg.Data = nil }() // it was lent
 	return p.nc.PublishMsg(&p.msg)
+}
+
+// inOne gives a body as nats.go wants it, in the buffer, which is free then, where it is in parts.
+func (p *natsPen) inOne(body [][]byte) []byte {
+	if len(body) == 1 {
+		return body[0]
+	}
+	p.buf = p.buf[:0]
+	p.gather(body)
+	return p.buf
 }
 
 // flush writes what was gathered. nats.go flushes by itself.
@@ -109,13 +140,15 @@ func (p *natsPen) flush() error {
 	if p.wire == nil || len(p.buf) == 0 {
 		return nil
 	}
-	b := p.buf
-	p.buf = p.buf[:0]
-	return p.sent(p.wire.send(p.timeout, b))
+	p.parts = append(p.parts[:0], p.buf)
+	return p.send()
 }
 
-// sent makes the error of a write that of a connection that broke.
-func (p *natsPen) sent(err error) error {
+// send writes the parts, and makes an error that of a connection that broke.
+func (p *natsPen) send() error {
+	err := p.wire.send(p.timeout, p.parts)
+	clear(p.parts)
+	p.buf = p.buf[:0]
 	if err != nil {
 		return fmt.Errorf("%w: %w", nats.ErrDisconnected, err)
 	}

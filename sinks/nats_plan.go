@@ -44,6 +44,9 @@ type natsMessage struct {
 	count, bytes int
 }
 
+// unbroken reports whether the message has all records from its first to its last.
+func (m *natsMessage) unbroken() bool { return int(m.tail-m.head)+1 == m.count }
+
 // natsNameKey is what a subject depends on; the origin's strings are compared
 // by its address, for speed.
 type natsNameKey struct {

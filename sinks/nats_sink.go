@@ -18,9 +18,9 @@ type NATS struct {
 	env     Env
 	subject natsSubjectTemplate
 	plan    natsPlan
+	body    natsBody
 	pen     natsPen
 	id      natsID
-	payload []byte
 
 	link    *natsLink // nil before Open and when that failed
 	js      jetstream.JetStream
@@ -60,6 +60,7 @@ func (o *NATSOptions) New(env Env) (Sink, error) {
 		header[jetstream.ExpectedStreamHeader] = []string{o.JetStream.Stream}
 		header[jetstream.MsgIDHeader] = []string{""}
 	}
+	n.body = natsBody{framing: env.Format.Framing, group: env.Group, plan: &n.plan}
 	n.pen = newNATSPen(header, o.PublishTimeout)
 	return n, nil
 }
@@ -112,6 +113,8 @@ func (n *NATS) Write(ctx context.Context, b *Batch) error {
 	n.room, n.most = room, most
 	n.plan.arrange(b.Records, room, most)
 	n.link.forget()
+	n.body.begin(b)
+	defer n.body.end()
 	n.pen.begin(n.link)
 	err := n.send(ctx, b)
 	n.again = err != nil
@@ -130,15 +133,6 @@ func (n *NATS) send(ctx context.Context, b *Batch) error {
 		return n.store(ctx, b)
 	}
 	return n.publish(ctx, b)
-}
-
-// body builds a message's payload. It is valid until the next call.
-func (n *NATS) body(m *natsMessage, b *Batch) []byte {
-	if m.count == 1 && n.env.Group != GroupRecordBatch {
-		return b.Records[m.head].Value
-	}
-	n.payload = encode.AppendGroup(n.payload[:0], n.env.Format.Framing, n.plan.values(m, b.Records))
-	return n.payload
 }
 
 // done marks a message's records as acknowledged.

@@ -146,14 +146,15 @@ func mustHaveAll(tb testing.TB, rs []natsRecord, first, n int) {
 }
 
 // natsFerry does what an outlet does: it opens and writes until all is
-// delivered or poison. What is poison is returned by its sequence numbers.
+// delivered or poison, first as the queue has it. What is poison is returned
+// by its sequence numbers.
 func natsFerry(tb testing.TB, n *NATS, rs []Record) (poison []uint64) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), natsPatience)
 	defer cancel()
 	reopen := false
-	for len(rs) > 0 {
-		b := &Batch{Records: rs}
+	b := lent(&Batch{Records: rs}, n.env.Format.Framing)
+	for ; len(rs) > 0; b = (&Batch{Records: rs}) {
 		var err error
 		if reopen {
 			err = n.Open(ctx)

@@ -23,6 +23,7 @@ type natsWire struct {
 	mu       sync.Mutex // one writes at a time
 	begun    bool
 	deadline time.Time // of nats.go's writes
+	parts    net.Buffers
 }
 
 // natsConnect is what nats.go first writes to a server with which it speaks neither
@@ -58,9 +59,9 @@ func (w *natsWire) SetWriteDeadline(t time.Time) error {
 	return w.Conn.SetWriteDeadline(t)
 }
 
-// send writes whole messages, in a time. After an error nobody knows how much of
-// them arrived, so the connection is closed, and nats.go makes another.
-func (w *natsWire) send(timeout time.Duration, parts ...[]byte) error {
+// send writes whole messages, in a time; what it wrote is gone from parts. After an error
+// nobody knows how much arrived, so the connection is closed, and nats.go makes another.
+func (w *natsWire) send(timeout time.Duration, parts net.Buffers) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	err := w.Conn.SetWriteDeadline(time.Now().Add(timeout))
@@ -79,7 +80,9 @@ func (w *natsWire) write(parts net.Buffers) error {
 		_, err := w.Conn.Write(parts[0])
 		return err
 	}
-	_, err := parts.WriteTo(w.Conn)
+	w.parts = parts // a variable would be allocated each time
+	_, err := w.parts.WriteTo(w.Conn)
+	w.parts = nil
 	return err
 }
 
