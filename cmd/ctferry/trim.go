@@ -51,7 +51,7 @@ func unwritten(smaps io.Reader, file string) (found []mapping) {
 				last = &found[len(found)-1]
 			}
 		}
-		if last != nil && len(f) == 3 && f[0] == "Anonymous:" && f[1] != "0" {
+		if last != nil && len(f) == 3 && (f[0] == "Anonymous:" || f[0] == "Swap:") && f[1] != "0" {
 			found, last = found[:len(found)-1], nil
 		}
 	}

@@ -11,6 +11,7 @@ const smapsOfAProgram = `00400000-011f2000 r-xp 00000000 fe:00 1311 /opt/the pro
 Size:              14280 kB
 Rss:                9096 kB
 Anonymous:             0 kB
+Swap:                  0 kB
 VmFlags: rd ex mr mw me
 011f2000-01fdc000 r--p 00df2000 fe:00 1311 /opt/the program
 Rss:                9640 kB
@@ -23,6 +24,11 @@ Rss:                   8 kB
 Anonymous:             4 kB
 020d8000-02103000 rw-p 00000000 00:00 0
 Anonymous:             0 kB
+7efff0000000-7efff0004000 r--p 01bdc000 fe:00 1311 /opt/the program
+Rss:                   8 kB
+Anonymous:             0 kB
+Swap:                  4 kB
+SwapPss:               4 kB
 7f0000000000-7f0000001000 r-xp 00000000 fe:00 1312 /opt/the
 Anonymous:             0 kB
 `
