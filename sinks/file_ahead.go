@@ -52,6 +52,9 @@ func (a *ahead) want(f *os.File, size int64, n int, limit int64) {
 		a.refused = unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, from, to-from) != nil
 	})
 	a.until = to
+	if a.refused {
+		a.end(f) // a full disk gave what it had left, which others may need
+	}
 }
 
 // end gives back what nothing was written into. The file stays as long as it is,

@@ -173,3 +173,27 @@ func TestFileAheadOnAFullDisk(t *testing.T) {
 		t.Errorf("%d records acknowledged, %d in the end", acked, len(got))
 	}
 }
+
+// TestFileAheadLeavesTheLast has less room on the disk than would be allocated ahead: what
+// of it is not written into is free for others.
+func TestFileAheadLeavesTheLast(t *testing.T) {
+	dir := smallExt4(t, "192m")
+	path, ballast := filepath.Join(dir, "f"), filepath.Join(dir, "ballast")
+	must(t, os.WriteFile(path, bytes.Repeat([]byte("{}\n"), 128<<20/3), 0o600))
+	room := func() int64 {
+		var fs unix.Statfs_t
+		must(t, unix.Statfs(dir, &fs))
+		return int64(fs.Bfree) * fs.Bsize
+	}
+	f, err := os.Create(ballast)
+	must(t, err)
+	must(t, unix.Fallocate(int(f.Fd()), 0, 0, room()-8<<20))
+	must(t, f.Close())
+	s := fileFor(t, dir, "f", "json", nil)
+	mustOpen(t, s)
+	before := room()
+	must(t, s.Write(context.Background(), bigBatch(1, 100)))
+	if after := room(); !s.ahead.refused || after < before-1<<20 {
+		t.Errorf("%d bytes are free, %d were before 400 KB were written; refused: %v", after, before, s.ahead.refused)
+	}
+}
