@@ -218,3 +218,28 @@ func TestOutletReopen(t *testing.T) {
 	}
 	outletFor(t, "s", &script{}, nil).Reopen()
 }
+
+// TestFileCutShortByOthers empties the file while a batch is written that fails in the
+// midst of a record: the file is not made longer, and has no half record.
+func TestFileCutShortByOthers(t *testing.T) {
+	for _, policy := range []FileFsync{FsyncNone, FsyncBatch} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "f")
+		s := fileFor(t, dir, "f", "json", func(o *FileOptions) { o.Fsync = policy })
+		mustOpen(t, s)
+		mustWrite(t, s, 1, 100)
+		p := filePass{s: s, b: batchFrom(101, 102)}
+		must(t, os.Truncate(path, 0))
+		torn := `{"seq`
+		if policy == FsyncNone {
+			torn = string(p.b.Records[0].Value) + "\n" + torn
+		}
+		n, err := s.file.WriteString(torn)
+		must(t, err)
+		must(t, p.takeBack(n))
+		mustWrite(t, s, 101+uint64(p.acked), 102)
+		if got := seqsIn(t, path, s.env.Format.Framing); !slices.Equal(got, []uint64{101, 102}) {
+			t.Errorf("%s: %v", policy, got)
+		}
+	}
+}

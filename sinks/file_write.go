@@ -192,11 +192,15 @@ func (p *filePass) takeBack(n int) error {
 	return s.cut(s.size + whole)
 }
 
-// cut makes the file as long as it should be. If that fails the file is closed
-// and Open will heal it.
+// cut makes the file as long as it should be. If that fails, or would make it longer
+// because somebody has emptied it since the batch began, the file is closed and Open
+// will heal it.
 func (s *fileSink) cut(size int64) error {
 	s.size = size
 	s.ahead.cut()
+	if info, err := s.file.Stat(); err == nil && info.Size() < size {
+		return s.shut()
+	}
 	if err := s.file.Truncate(size); err != nil {
 		return errors.Join(err, s.shut())
 	}
