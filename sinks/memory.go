@@ -225,6 +225,13 @@ func (m *memory) waiting() (int, uint64) {
 	return int(m.held.recs), m.held.bytes
 }
 
+// untaken is how many records take has not given yet.
+func (m *memory) untaken() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held.recs - m.taken.recs
+}
+
 func (m *memory) take(count int, bytes uint64) ([]Record, []frames) {
 	m.glance(count)
 	m.out, m.frames, m.taken = m.out[:0], m.frames[:0], mark{}

@@ -16,6 +16,7 @@ type overflow struct {
 	b      *backlog
 	valve  *valve
 
+	closed     bool // memory is for nobody any more; guarded by Outlet.producing
 	spilling   bool // guarded by valve.mu
 	fromMemory bool // the courier's: what take gave last
 }
@@ -87,7 +88,7 @@ func (q *overflow) offer(recs []Record, pieces []piece) (fill float64, taken boo
 	o.producing.Lock()
 	defer o.producing.Unlock()
 	q.memory.begin()
-	if !q.put(recs, pieces) {
+	if q.closed || !q.put(recs, pieces) {
 		q.spill()
 		return 0, false
 	}
@@ -174,8 +175,12 @@ func (q *overflow) release() {
 
 func (q *overflow) leave(uint64) uint64 { return 0 }
 
-// bequeath leaves everything to whoever takes over.
+// bequeath leaves everything to whoever takes over. A sink whose reader has gone does so
+// while events still come: what does is for the disk.
 func (q *overflow) bequeath(left []Record) {
+	q.o.producing.Lock()
+	q.closed = true
+	q.o.producing.Unlock()
 	if q.fromMemory {
 		q.b.bequeath(nil, left)
 		return

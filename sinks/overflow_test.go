@@ -3,6 +3,7 @@ package sinks
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ctferry/ctferry/encode"
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/source/flow"
 )
@@ -468,5 +470,50 @@ func TestOverflowName(t *testing.T) {
 	c.Options = scriptOptions{&script{}}
 	if _, err := NewStoredOutlet(c, "node-1", [16]byte{1}, s, nil, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "expected 57 bytes at most") {
 		t.Errorf("%v", err)
+	}
+}
+
+// busyDecoder does something else before it decodes its first record.
+type busyDecoder struct {
+	encode.Decoder
+	first func()
+}
+
+func (d *busyDecoder) Decode(b *flow.Batch, record []byte) error {
+	if f := d.first; f != nil {
+		d.first = nil
+		f()
+	}
+	return d.Decoder.Decode(b, record)
+}
+
+// TestOverflowReaderGone has a sink end by itself while events still come: what was in
+// memory is left to the next run as it was, and so is what comes later.
+func TestOverflowReaderGone(t *testing.T) {
+	taste := little(func(c *Config) { c.Events = append(c.Events, Event(flow.TypeDump)) })
+	h := build(t, overflowConfig(t), taste)
+	h.sinks[0].write = func(context.Context, int, *Batch) error { return ErrReaderGone }
+	o := h.outlets[0]
+	decoder := o.format.NewDecoder
+	o.format.NewDecoder = func() encode.Decoder {
+		return &busyDecoder{decoder(), func() { takeRandom(h.fanout, 401, 800) }}
+	}
+	takeRandom(h.fanout, 1, 400)
+	h.write()
+	if err := o.Run(context.Background()); !errors.Is(err, ErrReaderGone) {
+		t.Fatalf("Run gave %v", err)
+	}
+	takeRandom(h.fanout, 801, 1200)
+	h.end()
+	b := o.Books()
+	if waits := h.lag("s0") + h.lag(remainderOf("s0")); b.Held != waits || b.Offered != 1200 || !b.Balanced() {
+		t.Errorf("%d on disk, books %+v", waits, b)
+	}
+	must(t, h.store.Close())
+	h = build(t, h.store.cfg, taste).write().read()
+	h.waitFor()
+	h.close()
+	if got := h.sinks[0].got; len(got) != 1200 || firstDifference(got, upTo(1200)) != 1200 {
+		t.Errorf("%d records, the first that differs is at %d", len(got), firstDifference(got, upTo(1200)))
 	}
 }

@@ -40,12 +40,7 @@ func feedsOf(sink string) [feeds]string {
 // What take gave and has no fate yet is left, if it was read from the disk, or
 // fresh, if it is memory's.
 func (b *backlog) bequeath(left, fresh []Record) {
-	inMemory := 0
-	if b.memory != nil {
-		b.memory.release()
-		inMemory, _ = b.memory.waiting()
-	}
-	if b.repeats(left) > 0 || len(fresh)+inMemory > 0 {
+	if b.repeats(left) > 0 || len(fresh) > 0 || b.memory != nil && b.memory.untaken() > 0 {
 		left = b.pour(left, fresh)
 	}
 	b.leaveGaps(left)
@@ -100,7 +95,8 @@ func (b *backlog) pour(left, fresh []Record) []Record {
 	return left
 }
 
-// rest takes what nobody has taken from memory, and lets go of what it gave before.
+// rest takes what nobody has taken from memory, and lets go of what it gave before:
+// its segments may be written anew then.
 func (b *backlog) rest() []Record {
 	if b.memory == nil {
 		return nil
