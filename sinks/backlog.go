@@ -295,7 +295,7 @@ func (b *backlog) take(count int, size uint64) ([]Record, []frames) {
 	if i := sort.Search(len(b.frames), func(i int) bool { return b.frames[i].end > to }) - 1; to < len(b.recs) && i >= 0 && b.frames[i].end > b.given {
 		to, sum = b.frames[i].end, 0
 		for _, rec := range b.recs[b.given:to] {
-			sum += uint64(len(rec.Value))
+			sum += uint64(len(rec.whole()))
 		}
 	}
 	b.taken = to

@@ -173,3 +173,18 @@ func TestInsideThroughTheSpool(t *testing.T) {
 		t.Errorf("%q %q", sink.keys, sink.values)
 	}
 }
+
+// TestBacklogCountsInside gives whole frames of records with inside addresses: what is
+// left is counted with theirs.
+func TestBacklogCountsInside(t *testing.T) {
+	b := &backlog{o: &Outlet{inside: true}}
+	value := []byte{'v', 'v', 'v', 'v', 10, 0, 0, 1}
+	for range 6 {
+		b.put(Record{Value: value[:4], inside: 4})
+	}
+	b.frames = []frameEnd{{1, 3, stored}, {2, 6, stored}}
+	recs, _ := b.take(4, 1<<20)
+	if n := uint64(len(value) * (6 - len(recs))); len(recs) != 3 || b.bytes != n {
+		t.Errorf("%d records taken, %d bytes are left, expected %d", len(recs), b.bytes, n)
+	}
+}
