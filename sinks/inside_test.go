@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/ctferry/ctferry/encode"
@@ -186,5 +187,38 @@ func TestBacklogCountsInside(t *testing.T) {
 	recs, _ := b.take(4, 1<<20)
 	if n := uint64(len(value) * (6 - len(recs))); len(recs) != 3 || b.bytes != n {
 		t.Errorf("%d records taken, %d bytes are left, expected %d", len(recs), b.bytes, n)
+	}
+}
+
+// TestOverflowKeepsInside stops with a sink that takes nothing: what was in memory comes
+// with its inside addresses, though the projection has left out what they are made of.
+func TestOverflowKeepsInside(t *testing.T) {
+	cfg := overflowConfig(t)
+	taste := little(func(c *Config) {
+		c.Options = insideOptions{c.Options.(scriptOptions)}
+		c.Drain, c.Fields = 10*time.Millisecond, []string{"mark"}
+	})
+	h := build(t, cfg, taste)
+	h.sinks[0].write = func(ctx context.Context, _ int, _ *Batch) error { <-ctx.Done(); return ctx.Err() }
+	h.write().read()
+	batch := flow.NewBatch(8)
+	translated(batch, flow.TypeNew, "100.64.0.7:1000", "198.51.100.1:443", "203.0.113.9:5000")
+	translated(batch, flow.TypeNew, "[2001:db8::7]:1000", "[2001:db8:1::1]:443", "[2001:db8:2::9]:5000")
+	h.fanout.Take(batch)
+	h.close()
+	h = build(t, cfg, taste)
+	var keys []string
+	h.sinks[0].write = func(_ context.Context, _ int, b *Batch) error {
+		for i := range b.Records {
+			a, _ := b.Records[i].Inside()
+			keys = append(keys, a.String())
+		}
+		return nil
+	}
+	h.write().read()
+	h.waitFor()
+	h.close()
+	if want := []string{"100.64.0.7", "2001:db8::7"}; !slices.Equal(keys, want) {
+		t.Errorf("inside addresses %q, expected %q", keys, want)
 	}
 }

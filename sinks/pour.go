@@ -176,6 +176,7 @@ func (p *pourer) add(recs []Record) error {
 			e.FlowID = recs[i].FlowID
 			e.Has |= flow.HasFlowID
 		}
+		restoreInside(e, &recs[i])
 		p.pack(e)
 		if len(p.frame.Payload) >= p.full {
 			if err := p.flush(); err != nil {
@@ -184,6 +185,25 @@ func (p *pourer) add(recs []Record) error {
 		}
 	}
 	return nil
+}
+
+// restoreInside gives an event the inside address that stands behind its record. It is put
+// where it was: the projection that left it out there leaves it out again.
+func restoreInside(e *flow.Event, rec *Record) {
+	a, ok := rec.Inside()
+	if !ok {
+		return
+	}
+	t, has := &e.Orig, flow.HasOrig
+	if e.NATKind() == flow.NATDest {
+		t, has = &e.Reply, flow.HasReply
+	}
+	if !e.Any(has) {
+		*t = flow.Tuple{}
+	}
+	e.Has |= has
+	t.Has |= flow.HasSrc
+	t.Src, t.Family = flow.AddrFrom(a)
 }
 
 func (p *pourer) pack(e *flow.Event) {
