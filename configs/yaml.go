@@ -57,7 +57,7 @@ func parseDocument(name, path string, fixed *Place, text []byte) *document {
 	case err == nil:
 		d.fault(&second, path, "a second document begins here: expected one")
 	case !errors.Is(err, io.EOF):
-		d.syntaxError(path, err)
+		d.syntaxError(path, err, text)
 		return d
 	}
 	if len(root.Content) > 0 {
@@ -70,15 +70,63 @@ func parseDocument(name, path string, fixed *Place, text []byte) *document {
 	return d
 }
 
-// syntaxError takes the line out of the parser's message; it has no column.
-func (d *document) syntaxError(path string, err error) {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
+// noToken is what the parser says of a tab that indents, too.
+const noToken = "found character that cannot start any token"
+
+// syntaxError takes the line out of the parser's message; it has no column. It is
+// exact only of single characters: of structure the parser tells where the block
+// began, of what was not ended where it noticed.
+func (d *document) syntaxError(path string, err error, text []byte) {
+	what := strings.TrimPrefix(err.Error(), "yaml: ")
 	n := &yaml.Node{Line: 1, Column: 1}
-	if m := regexp.MustCompile(`^(?:.*?)line (\d+)(?:, column \d+)?: `).FindStringSubmatch(text); m != nil {
+	if m := regexp.MustCompile(`^(?:.*?)line (\d+)(?:, column \d+)?: `).FindStringSubmatch(what); m != nil {
 		n.Line, _ = strconv.Atoi(m[1])
-		text = text[len(m[0]):]
+		what = what[len(m[0]):]
 	}
-	d.fault(n, path, "not valid YAML: "+text)
+	if line := brokenLine(text); line > n.Line || strings.HasSuffix(what, "end of stream") || strings.HasSuffix(what, "expected ':'") {
+		n.Line = max(line, 1)
+	}
+	if what == noToken {
+		if column := indentingTab(text, n.Line); column > 0 {
+			n.Column, what = column, "a tab indents this line: expected spaces"
+		} else {
+			what += ": expected quotes around a text that begins with %, @ or `"
+		}
+	}
+	d.fault(n, path, "not valid YAML: "+what)
+}
+
+// maxReparsed bounds, in bytes, what is parsed again to find a line.
+const maxReparsed = 16 << 20
+
+// brokenLine is the line behind the longest part of the text that is YAML by
+// itself; 0 if it would cost too much to find.
+func brokenLine(text []byte) int {
+	broken, spent := 1, 0
+	for line, end := 1, 0; end < len(text); line++ {
+		next := bytes.IndexByte(text[end:], '\n')
+		if next < 0 {
+			break // the text itself, which is not
+		}
+		end += next + 1
+		if spent += end; spent > maxReparsed {
+			return 0
+		}
+		if yaml.Unmarshal(text[:end], new(yaml.Node)) == nil {
+			broken = line + 1
+		}
+	}
+	return broken
+}
+
+// indentingTab is the column of a tab before a line's first word, 0 if there is none.
+func indentingTab(text []byte, line int) int {
+	lines := bytes.Split(text, []byte("\n"))
+	if line > len(lines) {
+		return 0
+	}
+	indent := lines[line-1][:len(lines[line-1])-len(bytes.TrimLeft(lines[line-1], " \t"))]
+	return bytes.IndexByte(indent, '\t') + 1
 }
 
 func (d *document) at(n *yaml.Node) Place {
