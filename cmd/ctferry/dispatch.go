@@ -10,8 +10,8 @@ import (
 // of conntrack(8). It is if the program is called conntrack, whatever follows;
 // else if the first word begins with a dash, because no subcommand does. The
 // lines that ask ctferry itself for help or its version (--help, -h, --version,
-// -V, -v, with no other option) stay ctferry's own, and so does "--", after which
-// options end.
+// -v, with no other option) stay ctferry's own, and so does "--", after which
+// options end. -V is conntrack's word alone.
 func asConntrack(argv []string) bool {
 	if filepath.Base(argv[0]) == "conntrack" {
 		return true
@@ -19,7 +19,7 @@ func asConntrack(argv []string) bool {
 	if len(argv) < 2 || len(argv[1]) < 2 || argv[1][0] != '-' || argv[1] == "--" {
 		return false
 	}
-	own := slices.Contains([]string{"--help", "-h", "--version", "-V", "-v"}, argv[1])
+	own := slices.Contains([]string{"--help", "-h", "--version", "-v"}, argv[1])
 	others := slices.ContainsFunc(argv[2:], func(word string) bool { return strings.HasPrefix(word, "-") })
 	return !own || others
 }

@@ -23,8 +23,8 @@ func TestAsConntrack(t *testing.T) {
 		"ctferry -- -L": false, "ctferry demo --help": false,
 		"ctferry -L": true, "ctferry -L expect": true, "ctferry --dump": true, "ctferry --du": true, "ctferry -s 1.1.1.1 -L": true,
 		"ctferry -o xml -L": true, "ctferry --node a -L": true, "ctferry -p tcp": true, "ctferry -x": true, "ctferry -R -": true, "ctferry -Lz": true,
-		"ctferry --help": false, "ctferry -h": false, "ctferry --version": false, "ctferry -V": false, "ctferry -v": false, "ctferry --help run": false,
-		"ctferry -h -p tcp": true, "ctferry -p tcp -h": true, "ctferry -V -L": true, "ctferry --help --node": true, "ctferry --hel": true,
+		"ctferry --help": false, "ctferry -h": false, "ctferry --version": false, "ctferry -v": false, "ctferry --help run": false,
+		"ctferry -h -p tcp": true, "ctferry -p tcp -h": true, "ctferry -V -L": true, "ctferry -V": true, "ctferry --help --node": true, "ctferry --hel": true,
 		"ctferry -c x": true, "ctferry --config x": true,
 	} {
 		if got := asConntrack(strings.Fields(line)); got != want {
