@@ -104,7 +104,7 @@ func knownNamespace(name string) error {
 		return fmt.Errorf("--netns: %q is no name: expected that of a file in /run/netns", name)
 	}
 	if _, err := os.Stat(namespacePath(name)); err != nil {
-		return fmt.Errorf("--netns: %w", err)
+		return fmt.Errorf("--netns: %v", err) // not the kernel's word about the table, which %w would make of it
 	}
 	return nil
 }

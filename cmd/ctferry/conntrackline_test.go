@@ -46,6 +46,16 @@ func TestRowsJoinEvents(t *testing.T) {
 	}
 }
 
+// TestNoSuchNamespace: the name that is wrong is told, and not only the kernel's
+// word, which would be one about entries.
+func TestNoSuchNamespace(t *testing.T) {
+	var out, errOut strings.Builder
+	code := conntrackLine([]string{"ctferry", "-L", "--netns", "no-such"}, strings.NewReader(""), &out, &errOut)
+	if code != exitError || out.String() != "" || !strings.Contains(errOut.String(), "--netns: stat /run/netns/no-such: no such file") {
+		t.Errorf("code %d, output %q, error %q", code, out.String(), errOut.String())
+	}
+}
+
 // TestSaveAndLoad saves a table, loads it into an empty one, and loads it once
 // more: -A takes what exists for done, however much that is.
 func TestSaveAndLoad(t *testing.T) {
