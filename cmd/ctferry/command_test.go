@@ -22,13 +22,16 @@ func TestMistakes(t *testing.T) {
 		want string
 	}{
 		{[]string{"rum"}, `"rum" is no command`},
+		{[]string{"help", "rum"}, `"rum" is no command`},
+		{[]string{"help", "run", "rum"}, `"run rum" is no command`},
+		{[]string{"completion", "tcsh"}, "expected a shell, bash, fish, powershell or zsh"},
 		{[]string{"run", "extra"}, "expected no argument"},
 		{[]string{"run", "--confg", "x"}, "unknown flag: --confg: see ctferry run --help"},
 		{[]string{"run", "-c", filepath.Join(dir, "absent.yaml")}, "no such file"},
 		{[]string{"run", "-c", bad}, "bad.yaml:5:5: sinks.out.pth: unknown key; did you mean path?"},
 		{[]string{"run", "--set", "source.buffer.size=lots"}, "source.buffer.size"},
 		{[]string{"run", "--set", "node"}, "expected KEY=VALUE"},
-		{[]string{"run", "--log-level", "loud"}, "--log-level"},
+		{[]string{"run", "--log-level", "loud"}, "\"--log-level\" flag: expected debug, info, warn or error"},
 		{[]string{"run", "--log-format", "xml"}, "expected text or json"},
 		{[]string{"check"}, "expected one FILE"},
 		{[]string{"check", bad}, "did you mean path?"},

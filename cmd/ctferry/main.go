@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,6 +55,7 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
+	refuseUnknown(root)
 	err := root.Execute()
 	if err == nil {
 		return exitOK
@@ -103,6 +105,27 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newRun(), newCheck(), newDoctor(), newNodes(), newTop(), newDemo(), newDecode(), newSpool(), newVersion())
 	root.AddCommand(&cobra.Command{Use: "conntrack", Short: "The options of conntrack(8), which need no subcommand", Long: frontend.Usage("ctferry")})
 	return root
+}
+
+// refuseUnknown has cobra's own commands say what they do not know, instead of
+// printing help as if all were well.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return usageError{fmt.Errorf("help: %q is no command: see ctferry --help", strings.Join(args, " "))}
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = exactly(0, "a shell, bash, fish, powershell or zsh")
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 }
 
 // exactly is cobra.ExactArgs with an error that says what was expected.

@@ -45,17 +45,27 @@ func (f *configFlags) input() configs.Input {
 
 // logFlags say how the log looks. It goes to standard error.
 type logFlags struct {
-	level  slog.Level
+	level  level
 	format string
 }
 
+// level is slog's, with an error that says what was expected.
+type level struct{ slog.Level }
+
+func (l *level) UnmarshalText(text []byte) error {
+	if l.Level.UnmarshalText(text) != nil {
+		return errors.New("expected debug, info, warn or error")
+	}
+	return nil
+}
+
 func (f *logFlags) add(c *cobra.Command) {
-	c.Flags().TextVar(&f.level, "log-level", slog.LevelInfo, "least `LEVEL` that is logged: debug, info, warn or error")
+	c.Flags().TextVar(&f.level, "log-level", level{slog.LevelInfo}, "least `LEVEL` that is logged: debug, info, warn or error")
 	c.Flags().StringVar(&f.format, "log-format", "text", "`FORMAT` of the log: text or json")
 }
 
 func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
-	options := &slog.HandlerOptions{Level: f.level}
+	options := &slog.HandlerOptions{Level: f.level.Level}
 	switch f.format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, options)), nil
