@@ -111,6 +111,18 @@ func TestDecodeKnowsEveryFormat(t *testing.T) {
 	}
 }
 
+// What is no record at all is taken for protobuf, and the error tells so.
+func TestDecodeTellsWhatItTook(t *testing.T) {
+	file := writeFile(t, t.TempDir(), "notes.txt", "hello\n")
+	code, out, errOut := run("decode", file)
+	if want := "notes.txt, taken for protobuf: offset 0"; code != exitError || out != "" || !strings.Contains(errOut, want) {
+		t.Errorf("code %d, output %q, error %q: expected %q", code, out, errOut, want)
+	}
+	if code, _, errOut := run("decode", "--from", "protobuf", file); code != exitError || strings.Contains(errOut, "taken for") {
+		t.Errorf("code %d, error %q", code, errOut)
+	}
+}
+
 // TestRunStreamsThisHost runs without a configuration and reads standard output.
 func TestRunStreamsThisHost(t *testing.T) {
 	ns := loadedNamespace(t)

@@ -56,13 +56,13 @@ func decodeRecords(r io.Reader, name, from string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	format, err := formatOf(plain, from)
+	format, taken, err := formatOf(plain, from)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriterSize(out, 64<<10)
 	if err := transcode(plain, format, w); err != nil {
-		return errors.Join(w.Flush(), fmt.Errorf("%s: %w", name, err))
+		return errors.Join(w.Flush(), fmt.Errorf("%s%s: %w", name, taken, err))
 	}
 	return w.Flush()
 }
@@ -115,7 +115,9 @@ func decompress(r *bufio.Reader) (*bufio.Reader, error) {
 }
 
 // formatOf is the format that was asked for, or the one that the first byte shows.
-func formatOf(r *bufio.Reader, asked string) (encode.Format, error) {
+// What is neither JSON nor XML is taken for protobuf, and errors are to say so: it
+// may be no records at all.
+func formatOf(r *bufio.Reader, asked string) (format encode.Format, taken string, err error) {
 	if asked == "" {
 		head, err := r.Peek(1)
 		switch {
@@ -124,12 +126,12 @@ func formatOf(r *bufio.Reader, asked string) (encode.Format, error) {
 		case head[0] == '<':
 			asked = "xml"
 		default:
-			asked = "protobuf"
+			asked, taken = "protobuf", ", taken for protobuf"
 		}
 	}
 	format, ok := encode.Formats()[asked]
 	if !ok {
-		return encode.Format{}, usageError{fmt.Errorf("--from: %q is not known: expected json, xml or protobuf", asked)}
+		return encode.Format{}, "", usageError{fmt.Errorf("--from: %q is not known: expected json, xml or protobuf", asked)}
 	}
-	return format, nil
+	return format, taken, nil
 }

@@ -28,7 +28,7 @@ func (t *trial) replay(ctx context.Context, f sampleFlags, stdin io.Reader, out 
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	format, err := formatOf(plain, f.from)
+	format, taken, err := formatOf(plain, f.from)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (t *trial) replay(ctx context.Context, f sampleFlags, stdin io.Reader, out 
 	for ctx.Err() == nil {
 		more, err := r.next()
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s%s: %w", name, taken, err)
 		}
 		if !more {
 			break
