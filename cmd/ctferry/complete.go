@@ -149,7 +149,7 @@ func nodeNames(line []string) []string {
 // completeSet completes --set: the sections, and the sinks of the configuration.
 func completeSet(flags *configFlags) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return func(_ *cobra.Command, args []string, part string) ([]string, cobra.ShellCompDirective) {
-		words := []string{"node=", "source.", "spool.", "control."}
+		words := []string{"node=", "meta.", "source.", "spool.", "control.", "nats_server.", "admin."}
 		file := flags.file
 		if file == "" && len(args) > 0 {
 			file = args[0]
