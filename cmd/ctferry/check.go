@@ -32,8 +32,9 @@ why there are none. Ctrl-C ends it early, with what there is.
   ctferry check --replay flows.jsonl.zst new.yaml   what new.yaml would make of them; needs nothing
   ctferry check --sample 10s --json ctferry.yaml | jq '.sinks[] | {name, gb_per_day}'
 
-Exit codes: 0 when it is right, 1 when the sample could not be taken or the file
-not be read, 2 when the configuration or the command line is wrong.`
+Exit codes: 0 when it is right, 1 when the sample could not be taken or the records
+not be read, 2 when the configuration or the command line is wrong, or a file that
+it names cannot be opened.`
 
 func newCheck() *cobra.Command {
 	var flags configFlags

@@ -35,7 +35,7 @@ type sampleFlags struct {
 }
 
 func (f *sampleFlags) add(c *cobra.Command) {
-	c.Flags().DurationVar(&f.span, "sample", 0, "read this host's events for so long, and tell each sink's volume; nothing is sent")
+	c.Flags().DurationVar(&f.span, "sample", 0, "read this host's events for `TIME`, and tell each sink's volume; nothing is sent")
 	c.Flags().StringVar(&f.replay, "replay", "", "read records from `RECORDS`, which a file sink wrote, in the place of this host's events")
 	c.Flags().StringVar(&f.from, "from", "", "`FORMAT` of --replay: json, xml or protobuf; default: as its first bytes tell")
 	c.Flags().BoolVar(&f.json, "json", false, "tell the volumes as JSON")
