@@ -25,6 +25,9 @@ func (d *Directory) look() []Finding {
 		return []Finding{{Severity: s, Subject: d.Key, Found: d.Path + ": " + text, Fix: fix}}
 	}
 	there, err := d.nearest()
+	if errors.Is(err, unix.ENOTDIR) {
+		return bad(Fail, err.Error(), "stat "+quoteShell(d.Path))
+	}
 	if err != nil {
 		return bad(Fail, "does not exist", fmt.Sprintf("install -d -m 0750 -o %s %s", owner(), quoteShell(d.Path)))
 	}
