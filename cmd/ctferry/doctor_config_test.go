@@ -194,6 +194,9 @@ func plantedDisks() []planted {
 		{"disk: no directory", "fail disk", "does not exist", "install -d", func(t *testing.T, _ *doctorStage) (string, func(string)) {
 			return fileSink(filepath.Join(t.TempDir(), "no", "such folder"), ""), func(fix string) { paste(t, fix) }
 		}},
+		{"disk: no directory but a file", "fail disk", "not a directory", "stat ", func(t *testing.T, _ *doctorStage) (string, func(string)) {
+			return fileSink(writeFile(t, t.TempDir(), "file", ""), ""), nil
+		}},
 		{"disk: read only", "fail disk", "cannot be written: read-only file system", "remount,rw", func(t *testing.T, _ *doctorStage) (string, func(string)) {
 			dir := smallDisk(t, "2m")
 			remount(t, dir, unix.MS_RDONLY, "size=2m")
@@ -242,6 +245,21 @@ func plantedServer() []planted {
 			}
 			cert, key := s.issuer.Issue(t, "server", 1000*time.Hour)
 			return serverConfig(t, l.Addr().String(), cert, key), func(string) { _ = l.Close() }
+		}},
+		{"port: in use for the admin port", "fail port", "is in use by", "ss -ltnp", func(t *testing.T, _ *doctorStage) (string, func(string)) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprintf("admin: {listen: %q}\n", l.Addr()) + fileSink(t.TempDir(), ""), func(string) { _ = l.Close() }
+		}},
+		{"certificate: of the admin port", "fail certificate", "/absent.pem: no such file", "openssl x509", func(t *testing.T, _ *doctorStage) (string, func(string)) {
+			return "admin: {listen: 127.0.0.1:0, tls: {cert_file: /absent.pem, key_file: /absent.key}}\n" + fileSink(t.TempDir(), ""), nil
+		}},
+		{"configuration: no password", "fail configuration", "admin.basic_auth.password_file: secret file: open ", "", func(t *testing.T, _ *doctorStage) (string, func(string)) {
+			dir := t.TempDir()
+			config := fmt.Sprintf("admin: {listen: 127.0.0.1:0, basic_auth: {user: ann, password_file: %s/pw}}\n", dir)
+			return config + fileSink(dir, ""), func(string) { writeFile(t, dir, "pw", "secret\n") }
 		}},
 		{"configuration: unwise", "warn configuration", "other machines reach it without TLS", "", func(t *testing.T, _ *doctorStage) (string, func(string)) {
 			return serverConfig(t, "0.0.0.0:0", "", ""), nil

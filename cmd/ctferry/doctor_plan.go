@@ -13,6 +13,7 @@ import (
 
 	"github.com/ctferry/ctferry/configs"
 	"github.com/ctferry/ctferry/control"
+	"github.com/ctferry/ctferry/internal/admin"
 	"github.com/ctferry/ctferry/internal/doctor"
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/option"
@@ -41,6 +42,7 @@ func planOf(cfg *configs.Config, file string) *doctor.Plan {
 	}
 	addServer(p, &cfg.NATSServer)
 	addControl(p, cfg)
+	addAdmin(p, &cfg.Admin)
 	return p
 }
 
@@ -160,6 +162,20 @@ func addServer(p *doctor.Plan, n *configs.NATSServer) {
 		doctor.Directory{Key: "nats_server.store_dir", Path: s.StoreDir, Make: true, Room: uint64(s.JetStream.MaxStore), Own: func() uint64 { return taken(s.StoreDir) }},
 		doctor.Directory{Key: "nats_server.credentials.dir", Path: n.Credentials.Dir, Make: true})
 	p.Certs = append(p.Certs, certificates("nats_server.tls", option.TLS{CertFile: s.TLS.CertFile, CAFile: s.TLS.CAFile})...)
+}
+
+// addAdmin adds what the admin port asks.
+func addAdmin(p *doctor.Plan, a *admin.Config) {
+	if !a.On() {
+		return
+	}
+	if a.Unix() == "" {
+		p.Ports = append(p.Ports, doctor.Port{Key: "admin.listen", Address: a.Listen})
+	}
+	if err := a.BasicAuth.Check(); err != nil {
+		p.Faults = append(p.Faults, err.Error())
+	}
+	p.Certs = append(p.Certs, certificates("admin.tls", option.TLS{CertFile: a.TLS.CertFile, CAFile: a.TLS.CAFile})...)
 }
 
 // addControl adds what control asks.

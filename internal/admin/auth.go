@@ -43,6 +43,12 @@ type credentials struct {
 	gate  chan struct{}
 }
 
+// Check says why Listen would refuse the secret, which it reads.
+func (c *BasicAuth) Check() error {
+	_, err := newCredentials(c)
+	return err
+}
+
 // newCredentials reads the secret; nil if nobody is asked for one.
 func newCredentials(c *BasicAuth) (*credentials, error) {
 	if c.User == "" {

@@ -1,12 +1,16 @@
 package doctor
 
-// checkConfiguration passes on what ctferry check warns of.
+// checkConfiguration passes on what keeps the service from starting and no other
+// check looks at, and what ctferry check warns of.
 func checkConfiguration() check {
 	return check{
 		id: "configuration", title: "the configuration itself", machine: true,
 		why: "it is allowed, and unwise",
 		look: func(f *Facts) []Finding {
 			var all []Finding
+			for _, w := range f.Plan.Faults {
+				all = append(all, Finding{Severity: Fail, Found: w, Why: "it keeps ctferry from starting"})
+			}
 			for _, w := range f.Plan.Warnings {
 				all = append(all, one(Warn, w, "")...)
 			}

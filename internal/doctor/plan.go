@@ -15,6 +15,7 @@ type Plan struct {
 	LabelNames bool     // by name
 	Zones      []uint16 // that a filter wants, other than 0
 
+	Faults   []string // of what the configuration names, with which the service does not start
 	Warnings []string // of the configuration itself
 	Brokers  []Broker
 	Dirs     []Directory
