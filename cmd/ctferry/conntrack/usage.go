@@ -59,7 +59,8 @@ How to show it
   -e, --event-mask WORD[,WORD]...    ALL NEW UPDATES DESTROY (-E)
   -b, --buffer-size BYTES            receive buffer (-E)
 
-Every long option may be cut short as long as it stays unique.
+Every long option may be cut short as long as it stays unique. A protocol's own options,
+such as --dport, stand behind its -p: -h -p tcp shows them.
 `
 
 // ProtocolUsage lists the options that -p of a protocol brings, or "" for a
