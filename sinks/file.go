@@ -105,7 +105,8 @@ func (s *fileSink) open(now time.Time) error {
 }
 
 // attach opens a file, makes sure that nobody else writes to it, and heals it.
-func (s *fileSink) attach(name string) error {
+func (s *fileSink) attach(name string) (err error) {
+	defer func() { err = s.placed(err) }()
 	if dir := filepath.Dir(name); dir != "." {
 		if err := s.root.MkdirAll(dir, s.opt.Mode.dir()); err != nil {
 			return err
@@ -125,6 +126,14 @@ func (s *fileSink) attach(name string) error {
 		return errors.Join(err, f.Close())
 	}
 	return nil
+}
+
+// placed gives an error of the root its whole path.
+func (s *fileSink) placed(err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) && !filepath.IsAbs(at.Path) {
+		at.Path = filepath.Join(s.root.Name(), at.Path)
+	}
+	return err
 }
 
 func (s *fileSink) adopt(f *os.File, name string, fresh bool) error {

@@ -415,6 +415,9 @@ func TestFileOpenErrors(t *testing.T) {
 			if class, _ := judge(err); err == nil || class != tt.class || tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("%v (%v), expected %v", err, class, tt.class)
 			}
+			if at := (*fs.PathError)(nil); errors.As(err, &at) && !filepath.IsAbs(at.Path) {
+				t.Errorf("%v: not the whole path", err)
+			}
 			must(t, s.Close(context.Background()))
 		})
 	}
