@@ -19,11 +19,10 @@ func checkCapability() check {
 			if h.NetAdmin && !errors.Is(h.FillErr, unix.EPERM) {
 				return good("CAP_NET_ADMIN is effective")
 			}
-			found := "CAP_NET_ADMIN is not effective"
-			if h.NetAdmin {
-				found = "CAP_NET_ADMIN is effective, but not over this network namespace"
+			if h.NetAdmin { // a file's capabilities end at the user namespace too
+				return one(Fail, "CAP_NET_ADMIN is effective, but not over this network namespace, which is another user namespace's", "lsns -t user")
 			}
-			return one(Fail, found, "setcap cap_net_admin+ep "+quoteShell(h.Binary))
+			return one(Fail, "CAP_NET_ADMIN is not effective", "setcap cap_net_admin+ep "+quoteShell(h.Binary))
 		},
 	}
 }

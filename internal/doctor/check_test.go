@@ -93,6 +93,17 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// TestRightsElsewhere: a capability that ends at the user namespace is not to be
+// had by giving it to the file.
+func TestRightsElsewhere(t *testing.T) {
+	h := soundHost()
+	h.FillErr = unix.EPERM
+	f := (&Facts{Host: h, Plan: &Plan{}}).HostFindings(false)[0]
+	if f.ID != "capability" || !strings.Contains(f.Found, "another user namespace's") || strings.Contains(f.Fix, "setcap") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func counted(s flow.CPUStat, n uint32) (c flow.CPUStats) {
 	c.Set(s, n)
 	return c
