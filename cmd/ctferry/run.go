@@ -113,7 +113,7 @@ func runService(ctx context.Context, flags configFlags, log *slog.Logger) error 
 	defer signal.Stop(hup)
 	s, err := newService(cfg, log)
 	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("%w: this needs CAP_NET_ADMIN, so run it as root (ctferry demo needs neither)", err)
+		return fmt.Errorf("%w: this needs CAP_NET_ADMIN%s (ctferry demo needs neither)", err, lacking(os.Geteuid()))
 	}
 	if err != nil {
 		return err
@@ -124,6 +124,14 @@ func runService(ctx context.Context, flags configFlags, log *slog.Logger) error 
 	defer s.notify.close() //nolint:errcheck // a socket of our own
 	reload := func() (*configs.Config, error) { return loadConfig(flags.input()) }
 	return s.run(ctx, hup, reload)
+}
+
+// lacking says what to do about the capability; root may lack it too.
+func lacking(uid int) string {
+	if uid == 0 {
+		return ", which root has not in this container or user namespace"
+	}
+	return ", so run it as root"
 }
 
 // loadConfig loads; a wrong configuration is the user's fault.

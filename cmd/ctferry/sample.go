@@ -152,7 +152,7 @@ func (t *trial) listen(ctx context.Context, id source.Identity, span time.Durati
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	src, err := source.New(cfg, id, wanted(t.cfg.Sinks), out, log)
 	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("%w: --sample needs CAP_NET_ADMIN, so run it as root; --replay needs nothing", err)
+		return fmt.Errorf("%w: --sample needs CAP_NET_ADMIN%s; --replay needs nothing", err, lacking(os.Geteuid()))
 	}
 	if err != nil {
 		return err
