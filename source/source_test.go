@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 
 	"github.com/ctferry/ctferry/internal/option"
@@ -236,5 +237,25 @@ func testWantsChangesTheGroups(t *testing.T, receive string) {
 	eventually(t, "the ends", func() bool { return len(out.of(flow.TypeDestroy)) == 100 })
 	if n := len(out.of(flow.TypeNew, flow.TypeUpdate)); n != 0 {
 		t.Errorf("%d events of a type that nobody wants", n)
+	}
+}
+
+// TestDumpsAlone: where no sink wants the kernel's events, the table is read all the same.
+func TestDumpsAlone(t *testing.T) {
+	ns := tracked(t)
+	fillTable(t, ns, 10)
+	cfg, out := small("socket"), &keeper{}
+	cfg.Dump.AtStart = true
+	s, err := newIn(namespace{path: ns.Path()}, cfg, Identity{}, flow.TypesOf(flow.TypeDump), out, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	eventually(t, "the rows", func() bool { return len(out.of(flow.TypeDump)) == 10 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

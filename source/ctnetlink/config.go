@@ -41,8 +41,6 @@ type Config struct {
 // Validate reports what is wrong with the configuration.
 func (c *Config) Validate() error {
 	switch {
-	case c.Groups == 0:
-		return errors.New("listen: no group: expected at least one")
 	case c.Groups&^allGroups != 0:
 		return errors.New("listen: a group is not conntrack's")
 	case c.Receive > ReceiveSocket:

@@ -64,7 +64,6 @@ func quiet(tb testing.TB, addrs ...netip.Addr) *testnet.Namespace {
 
 func TestConfigRefused(t *testing.T) {
 	for _, c := range []Config{
-		{},
 		{Groups: 1 << 10},
 		{Groups: ConntrackNew, Buffer: -1},
 		{Groups: ConntrackNew, Buffer: 1 << 20, MaxBuffer: 1 << 19},
@@ -80,6 +79,25 @@ func TestConfigRefused(t *testing.T) {
 	_, err := Listen(Config{Groups: ConntrackNew, NetNS: "/run/netns/there-is-none"})
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("namespace that is none: %v", err)
+	}
+}
+
+// TestGroupsLater opens a listener in no group: nothing comes until it joins one.
+func TestGroupsLater(t *testing.T) { both(t, testGroupsLater) }
+
+func testGroupsLater(t *testing.T, via Receive) {
+	ns := testnet.New(t)
+	l := listen(t, ns, Config{Receive: via})
+	churn(t, testnet.Churn{NS: ns, Entries: 10})
+	if n := drain(t, l, none); n != 0 {
+		t.Errorf("%d events of no group", n)
+	}
+	if err := l.SetGroups(ConntrackNew); err != nil {
+		t.Fatal(err)
+	}
+	churn(t, testnet.Churn{NS: ns, Entries: 10})
+	if n := drain(t, l, none); n != 10 {
+		t.Errorf("%d events of 10", n)
 	}
 }
 
