@@ -5,8 +5,9 @@ package ctnetlink
 // called at the same time, but none after close.
 type receiver interface {
 	// next gives the datagrams that are waiting, at most as many as the receiver
-	// has slots, and never waits for one; none is not an error. They are valid
-	// until the next call.
+	// has slots, and never waits for one; none is not an error. Fewer than the
+	// slice has capacity for means that no more were waiting. They are valid until
+	// the next call.
 	next() ([]datagram, error)
 
 	// descriptor is what poll(2) reports as readable when next would give

@@ -130,7 +130,7 @@ func (r *ring) next() ([]datagram, error) {
 		b := r.bufs[0]
 		after := r.bufs[1].written() // noted before b is found empty: see ring
 		if n := r.take(b, b.written()); n > 0 || b.queued() > 0 {
-			return r.out[:n], nil
+			return r.out[:n:n], nil // full, as it were: the next ring may have more
 		}
 		if r.complete == 0 {
 			return r.out[:r.take(r.bufs[1], after)], nil

@@ -361,3 +361,18 @@ func TestRingRealPackets(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestReadGoesOnInTheNextRing: that less was read than was asked for means, beside a
+// ring that has just grown too, that nothing more was waiting.
+func TestReadGoesOnInTheNextRing(t *testing.T) {
+	ns := testnet.New(t)
+	l := ringListener(t, ns, Config{Groups: ConntrackNew, Buffer: 1 << 20, MaxBuffer: 4 << 20})
+	churn(t, testnet.Churn{NS: ns, Entries: 5})
+	if _, err := l.Grow(4 << 20); err != nil {
+		t.Fatal(err)
+	}
+	churn(t, testnet.Churn{NS: ns, First: 5, Entries: 15})
+	if n, err := l.Read(flow.NewBatch(64), 64); n != 20 || err != nil {
+		t.Errorf("%d of 20 events that were waiting: %v", n, err)
+	}
+}
