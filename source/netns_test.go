@@ -99,6 +99,19 @@ func TestNamespacesAreTrackedApart(t *testing.T) {
 	}
 }
 
+// TestAgentWhileNamespacesCome asks for the state beside the scan that opens sockets.
+func TestAgentWhileNamespacesCome(t *testing.T) {
+	cfg := small("socket")
+	prefix := fmt.Sprintf("ctferry-asked-%d-", os.Getpid())
+	cfg.NetNS = []string{prefix + "*"}
+	s := start(t, tracked(t), cfg, &keeper{})
+	for i := range 2 {
+		ns := named(t, fmt.Sprint(prefix, i))
+		defer ns.Close()
+	}
+	eventually(t, "the sockets", func() bool { return len(s.Agent("request").Sockets) == 3 })
+}
+
 // named makes a namespace that the test itself closes.
 func named(t *testing.T, name string) *testnet.Namespace {
 	t.Helper()

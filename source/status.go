@@ -81,7 +81,11 @@ func (s *Source) agent(reason string) *flow.Agent {
 }
 
 // own is the service's own namespace; its socket stays for the whole run.
-func (s *Source) own() namespace { return s.sockets[0].ns }
+func (s *Source) own() namespace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sockets[0].ns
+}
 
 func kernelRelease() string {
 	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
