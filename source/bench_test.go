@@ -148,7 +148,7 @@ func TestTrackingAllocatesNothing(t *testing.T) {
 // BenchmarkMeter is one measurement of the table's fill.
 func BenchmarkMeter(b *testing.B) {
 	ns := testnet.New(b)
-	m := meter{path: ns.Path()}
+	m := meter{dial: func() (*ctnetlink.Conn, error) { return ctnetlink.Dial(ctnetlink.DialConfig{NetNS: ns.Path()}) }}
 	defer m.close()
 	for b.Loop() {
 		if _, err := m.read(b.Context()); err != nil {

@@ -66,7 +66,7 @@ func (k *socket) dumpTables(ctx context.Context, job dumpJob) (failed error) {
 // whatever happens; of a table whose flows are tracked, what the rows tell is
 // compared with what is known.
 func (k *socket) dump(ctx context.Context, table flow.Table, job dumpJob) error {
-	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: k.ns.path})
+	conn, err := k.dial()
 	if err != nil {
 		return fmt.Errorf("source: %s: %w", k.ns, err)
 	}

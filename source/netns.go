@@ -1,12 +1,14 @@
 package source
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
 
+	"github.com/ctferry/ctferry/source/ctnetlink"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -28,6 +30,26 @@ func (n namespace) String() string {
 		return "host"
 	}
 	return n.name
+}
+
+// errRemade is why a namespace is not asked by its name any more.
+var errRemade = errors.New("the name stands for another namespace by now")
+
+// dial opens a connection to the tables of the socket's namespace. Until the next
+// scan its name may stand for another one, whose flows are none of this socket's.
+func (k *socket) dial() (*ctnetlink.Conn, error) {
+	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: k.ns.path})
+	if err != nil {
+		return nil, err
+	}
+	cookie, err := conn.Cookie()
+	if err == nil && cookie != k.origin.Cookie {
+		err = errRemade
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 // scan opens sockets in namespaces that are new and stops those whose

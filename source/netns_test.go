@@ -1,9 +1,12 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/ctferry/ctferry/internal/testnet"
@@ -96,6 +99,38 @@ func TestNamespacesAreTrackedApart(t *testing.T) {
 	s.mu.Unlock()
 	if b := s.Books(); used != 300 || b[1].Track.Flows != 0 || b[1].Track.Added != 200 || !b[1].Balanced() || !b[0].Balanced() {
 		t.Errorf("%d entries are in use; books %+v", used, b)
+	}
+}
+
+// TestNameMadeAnew gives a namespace's name to another one, before a scan finds that:
+// the other's table is not taken for it, in which all flows would have ended.
+func TestNameMadeAnew(t *testing.T) {
+	name := fmt.Sprintf("ctferry-anew-%d", os.Getpid())
+	old := named(t, name)
+	cfg, out := tracking(), &keeper{}
+	s, err := newIn(namespace{name: name, path: filepath.Join(netnsDir, name)}, cfg, Identity{}, flow.TypesOf(kernelTypes()...), out, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	r := &running{s, out, nil}
+	r.primed(t)
+	fillTable(t, old, 100)
+	eventually(t, "the flows", func() bool { return s.Books()[0].Track.Flows == 100 })
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := named(t, name)
+	defer other.Close()
+	err = s.sockets[0].dump(ctx, flow.TableConntrack, dumpJob{reason: "reconcile"})
+	if b := s.Books()[0].Track; !errors.Is(err, errRemade) || b.Flows != 100 || b.Synthetic != 0 {
+		t.Errorf("%v; books %+v", err, b)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -74,7 +74,7 @@ func pauseFor(t flow.TableFill) time.Duration {
 
 // guardTable watches the table of a reliable socket until ctx ends.
 func (k *socket) guardTable(ctx context.Context) {
-	m := meter{path: k.ns.path}
+	m := meter{dial: k.dial}
 	defer m.close()
 	v := verdict{on: true, told: time.Now()}
 	for {
@@ -125,13 +125,13 @@ func (k *socket) setReliable(on bool, fill flow.TableFill, cause error) bool {
 
 // meter asks one namespace how full its table is, on a socket that stays open.
 type meter struct {
-	path string
+	dial func() (*ctnetlink.Conn, error)
 	conn *ctnetlink.Conn
 }
 
 func (m *meter) read(ctx context.Context) (fill flow.TableFill, err error) {
 	if m.conn == nil {
-		if m.conn, err = ctnetlink.Dial(ctnetlink.DialConfig{NetNS: m.path}); err != nil {
+		if m.conn, err = m.dial(); err != nil {
 			return fill, err
 		}
 	}
@@ -160,7 +160,7 @@ func (k *socket) awaitParked() error {
 	if !k.reliable.on.Load() {
 		return nil
 	}
-	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: k.ns.path})
+	conn, err := k.dial()
 	if err != nil {
 		return nil //nolint:nilerr // the namespace is gone, and what it kept
 	}
