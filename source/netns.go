@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,7 +77,7 @@ func (s *Source) scan(before time.Time, start func(*socket)) {
 func (s *Source) open(ns namespace, before time.Time, start func(*socket)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sock, err := s.openSocket(ns)
+	sock, err := s.openFound(ns)
 	if err != nil {
 		s.log.Error("cannot read network namespace", "netns", ns.name, "err", err)
 		return
@@ -89,6 +90,20 @@ func (s *Source) open(ns namespace, before time.Time, start func(*socket)) {
 	}
 	start(sock)
 	s.log.Info("network namespace opened", "netns", ns.name)
+}
+
+// openFound opens a namespace that a scan has found, unless its name has come to
+// stand for another meanwhile, or for one at all: ip-netns(8) makes the file first.
+// The next scan would find that other one, and have it read twice.
+func (s *Source) openFound(ns namespace) (*socket, error) {
+	sock, err := s.openSocket(ns)
+	if err != nil {
+		return nil, err
+	}
+	if inode, ok := inodeOf(ns.path); !ok || inode != ns.inode {
+		return nil, errors.Join(fmt.Errorf("source: %s: %w", ns, errRemade), closeAll(sock.shards))
+	}
+	return sock, nil
 }
 
 // finish closes a socket whose namespace is gone and keeps its account.
@@ -159,14 +174,23 @@ func findNamespaces(dir string, patterns []string) map[namespace]struct{} {
 			continue // Validate has refused it
 		}
 		for _, path := range paths {
-			info, err := os.Stat(path)
-			if err != nil {
-				continue
-			}
-			if st, ok := info.Sys().(*syscall.Stat_t); ok {
-				found[namespace{filepath.Base(path), path, st.Ino}] = struct{}{}
+			if inode, ok := inodeOf(path); ok {
+				found[namespace{filepath.Base(path), path, inode}] = struct{}{}
 			}
 		}
 	}
 	return found
+}
+
+// inodeOf tells namespaces of one name apart; not ok: there is none.
+func inodeOf(path string) (inode uint64, ok bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return st.Ino, true
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/ctferry/ctferry/internal/testnet"
 	"github.com/ctferry/ctferry/source/flow"
@@ -131,6 +132,39 @@ func TestNameMadeAnew(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNameMadeUnderAScan finds a name before there is a namespace behind it, and opens
+// it after: that socket must not stay, or the next scan would open one more beside it.
+func TestNameMadeUnderAScan(t *testing.T) {
+	cfg := small("socket")
+	name := fmt.Sprintf("ctferry-young-%d", os.Getpid())
+	cfg.NetNS = []string{name}
+	s, err := newIn(namespace{path: tracked(t).Path()}, cfg, Identity{}, flow.TypesOf(kernelTypes()...), &keeper{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	path := filepath.Join(netnsDir, name)
+	if err := errors.Join(os.MkdirAll(netnsDir, 0o755), os.WriteFile(path, nil, 0o400)); err != nil {
+		testnet.Unavailable(t, "a file in %s: %v", netnsDir, err)
+	}
+	found := findNamespaces(netnsDir, cfg.NetNS)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	ns := named(t, name)
+	defer ns.Close()
+	for ns := range found {
+		s.open(ns, time.Now(), func(*socket) { t.Error("read under an inode that is not its own") })
+	}
+	started := 0
+	for range 2 {
+		s.scan(time.Now(), func(*socket) { started++ })
+	}
+	if len(found) != 1 || started != 1 || len(s.sockets) != 2 {
+		t.Errorf("%d found; %d opened, of which %d stayed", len(found), started, len(s.sockets)-1)
 	}
 }
 
