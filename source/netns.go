@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,10 @@ func (k *socket) dial() (*ctnetlink.Conn, error) {
 func (s *Source) scan(before time.Time, start func(*socket)) {
 	found := findNamespaces(netnsDir, s.cfg.NetNS)
 	s.mu.Lock()
+	maps.DeleteFunc(s.missed, func(ns namespace, _ blind) bool {
+		_, ok := found[ns]
+		return !ok
+	})
 	for _, sock := range s.sockets[1:] {
 		if _, ok := found[sock.ns]; ok {
 			delete(found, sock.ns)
@@ -77,19 +82,36 @@ func (s *Source) scan(before time.Time, start func(*socket)) {
 func (s *Source) open(ns namespace, before time.Time, start func(*socket)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	b := s.blindIn(ns, before)
 	sock, err := s.openFound(ns)
 	if err != nil {
 		s.log.Error("cannot read network namespace", "netns", ns.name, "err", err)
+		s.missed[ns] = b
 		return
 	}
+	delete(s.missed, ns)
 	s.sockets = append(s.sockets, sock)
-	if before.IsZero() {
-		s.tellBlind(sock, s.book.until(ns.name), notRunning)
-	} else {
-		s.tellBlind(sock, before.UnixNano(), opened)
-	}
+	s.tellBlind(sock, b.since, b.reason)
 	start(sock)
 	s.log.Info("network namespace opened", "netns", ns.name)
+}
+
+// blind is since when a namespace was not read, and why.
+type blind struct {
+	since  int64 // 0 if that is not known
+	reason string
+}
+
+// blindIn tells it of a namespace that a scan has found. One that could not be opened
+// when it came is blind since then.
+func (s *Source) blindIn(ns namespace, before time.Time) blind {
+	if b, ok := s.missed[ns]; ok {
+		return b
+	}
+	if before.IsZero() {
+		return blind{s.book.until(ns.name), notRunning}
+	}
+	return blind{before.UnixNano(), opened}
 }
 
 // openFound opens a namespace that a scan has found, unless its name has come to

@@ -168,6 +168,31 @@ func TestNameMadeUnderAScan(t *testing.T) {
 	}
 }
 
+// TestOpenedAtLast: a namespace that could not be opened at first is blind since before
+// it was found, not only since the scan before the one that opened it.
+func TestOpenedAtLast(t *testing.T) {
+	cfg, out := small("socket"), &keeper{}
+	cfg.NetNS = []string{fmt.Sprintf("ctferry-late-%d", os.Getpid())}
+	s, err := newIn(namespace{path: tracked(t).Path()}, cfg, Identity{}, flow.TypesOf(kernelTypes()...), out, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	before := time.Now()
+	ns := named(t, cfg.NetNS[0])
+	defer ns.Close()
+	scan := func(before time.Time) { s.scan(before, func(*socket) {}) }
+	s.cfg.Buffer = 1 << 40 // nobody gets that
+	scan(before)
+	scan(time.Now())
+	s.cfg.Buffer = cfg.Buffer
+	scan(time.Now())
+	gaps := out.of(flow.TypeGap)
+	if len(gaps) != 1 || gaps[0].gap.Since != before.UnixNano() || gaps[0].gap.Reason != opened || len(s.missed) != 0 {
+		t.Errorf("not read since %d; told: %+v", before.UnixNano(), gaps)
+	}
+}
+
 // TestAgentWhileNamespacesCome asks for the state beside the scan that opens sockets.
 func TestAgentWhileNamespacesCome(t *testing.T) {
 	cfg := small("socket")

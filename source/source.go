@@ -55,11 +55,12 @@ type Source struct {
 	mu      sync.Mutex
 	seq     uint64
 	kinds   tally
-	wanted  flow.Types         // of the sinks
-	budget  budget             // of tracked flows
-	sockets []*socket          // a lead a namespace, the service's own first
-	retired []flow.SocketBooks // accounts of namespaces that are gone
-	notes   *flow.Batch        // for gap and status records
+	wanted  flow.Types          // of the sinks
+	budget  budget              // of tracked flows
+	sockets []*socket           // a lead a namespace, the service's own first
+	retired []flow.SocketBooks  // accounts of namespaces that are gone
+	missed  map[namespace]blind // that are there and could not be opened
+	notes   *flow.Batch         // for gap and status records
 }
 
 // New opens the event socket of the service's own namespace; events is what
@@ -84,7 +85,7 @@ func NewIn(netns string, cfg Config, id Identity, events flow.Types, out Taker, 
 func newIn(own namespace, cfg Config, id Identity, events flow.Types, out Taker, log *slog.Logger) (*Source, error) {
 	s := &Source{
 		cfg: cfg, id: id, out: out, log: log, begun: time.Now(), wanted: events, budget: budget{max: cfg.Track.MaxFlows},
-		kinds: newTally(), names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4), news: make(chan string, 1),
+		kinds: newTally(), names: loadLabelNames(connlabelConf), procs: newProgNames(), clock: newClock(), notes: flow.NewBatch(4), news: make(chan string, 1), missed: map[namespace]blind{},
 	}
 	s.kernel = cfg.kernelFilters()
 	var err error
