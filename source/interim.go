@@ -4,13 +4,14 @@ import "github.com/ctferry/ctferry/source/flow"
 
 // interim makes an interim record of a dump's row if one is due: the flow lived
 // at least half an interval since the last one, or since its start, and something
-// passed. So the first comes after half to one and a half intervals.
+// passed. So the first comes after half to one and a half intervals. One whose
+// beginning is still to be told waits for the next dump.
 func (t *tracker) interim(p place, e *flow.Event, now int64) bool {
 	if t.every == 0 {
 		return false
 	}
 	b := t.table.baseAt(p)
-	if t.table.at(p).is&(isReplaced|isDead) != 0 || b.at == 0 || now-b.at < t.every/2 {
+	if t.table.at(p).is&(isNew|isReplaced|isDead) != 0 || b.at == 0 || now-b.at < t.every/2 {
 		return false
 	}
 	if !t.table.delta(p, e, now) || e.OrigDeltas.Packets|e.ReplyDeltas.Packets == 0 {

@@ -115,6 +115,30 @@ func TestSinceACounter(t *testing.T) {
 	}
 }
 
+// TestNoInterimBeforeTheBeginning: a flow that a dump shows first is told as new after
+// the dump, and so no interim record comes of its row.
+func TestNoInterimBeforeTheBeginning(t *testing.T) {
+	tr := story()
+	tr.lose(at(300))
+	tr.forgive()
+	tr.begin()
+	row := rowOf(1, 310, 5)
+	p, _ := tr.seeRow(row, true, at(400))
+	if tr.table.at(p).is&isNew == 0 || tr.interim(p, row, at(400)) {
+		t.Errorf("an interim record; marks %b", tr.table.at(p).is)
+	}
+	tr.finish()
+	out := flow.NewBatch(2)
+	tr.scan(1, 100, out, make([]suspect, 0, 1), at(401))
+	tr.succeeded(at(400))
+	tr.begin()
+	row = rowOf(1, 310, 7)
+	tr.seeRow(row, true, at(460))
+	if out.Len() != 1 || !tr.interim(p, row, at(460)) || row.OrigDeltas.Packets != 7 || row.Interval != at(150) {
+		t.Errorf("%d told; then %+v in %s", out.Len(), row.OrigDeltas, time.Duration(row.Interval))
+	}
+}
+
 // TestInterimIsNotReadForNobody: without a sink that asks, the table is not read.
 func TestInterimIsNotReadForNobody(t *testing.T) {
 	ns := tracked(t)
