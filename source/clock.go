@@ -27,6 +27,12 @@ func newClock() *clock {
 	return &clock{begun: now, offset: now.UnixNano()}
 }
 
+// earliest is when something was, by the wall clock of then or that of now, whichever
+// says the earlier time: it may have been set in between.
+func earliest(then, now time.Time) int64 {
+	return min(then.UnixNano(), now.UnixNano()-max(int64(now.Sub(then)), 0))
+}
+
 // tick compares the two clocks; it is called every second or so.
 func (c *clock) tick() {
 	now := time.Now()

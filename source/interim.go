@@ -11,6 +11,7 @@ func (t *tracker) interim(p place, e *flow.Event, now int64) bool {
 		return false
 	}
 	b := t.table.baseAt(p)
+	b.at = min(b.at, now) // the clock was set back: what was before is not in the interval
 	if t.table.at(p).is&(isNew|isReplaced|isDead) != 0 || b.at == 0 || now-b.at < t.every/2 {
 		return false
 	}
@@ -30,8 +31,11 @@ func (t *flowTable) delta(p place, e *flow.Event, now int64) bool {
 		return false
 	}
 	e.OrigDeltas, e.ReplyDeltas = since(e.OrigCounters, b.orig), since(e.ReplyCounters, b.reply)
-	e.Interval = max(now-b.at, 0)
-	e.Has |= flow.HasOrigDeltas | flow.HasReplyDeltas | flow.HasInterval
+	e.Has |= flow.HasOrigDeltas | flow.HasReplyDeltas
+	if now >= b.at { // else the clock was set back, and the span is not known
+		e.Interval = now - b.at
+		e.Has |= flow.HasInterval
+	}
 	return true
 }
 

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -136,6 +137,30 @@ func TestNoInterimBeforeTheBeginning(t *testing.T) {
 	tr.seeRow(row, true, at(460))
 	if out.Len() != 1 || !tr.interim(p, row, at(460)) || row.OrigDeltas.Packets != 7 || row.Interval != at(150) {
 		t.Errorf("%d told; then %+v in %s", out.Len(), row.OrigDeltas, time.Duration(row.Interval))
+	}
+}
+
+// TestInterimAfterTheClockWentBack: records come as often as before, and no span is told
+// that is not known.
+func TestInterimAfterTheClockWentBack(t *testing.T) {
+	tr := story()
+	tr.tell(1, flow.TypeNew, 7200, nil)
+	told := []time.Duration{}
+	for s := int64(3600); s <= 3720; s += 60 { // an hour earlier
+		row := rowOf(1, 7200, uint64(s))
+		if p, _ := tr.seeRow(row, true, at(s)); tr.interim(p, row, at(s)) {
+			told = append(told, time.Duration(row.Interval))
+		}
+	}
+	if want := []time.Duration{time.Minute, time.Minute}; !slices.Equal(told, want) {
+		t.Errorf("interim records of %v, expected %v", told, want)
+	}
+	tr.tell(2, flow.TypeNew, 7200, nil)
+	end := *rowOf(2, 7200, 5)
+	end.Type = flow.TypeDestroy
+	tr.see(tr.table.find(&end), &end, true, at(3600))
+	if end.OrigDeltas.Packets != 5 || !end.Any(flow.HasOrigDeltas) || end.Any(flow.HasInterval) {
+		t.Errorf("the end says %+v in %s", end.OrigDeltas, time.Duration(end.Interval))
 	}
 }
 

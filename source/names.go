@@ -88,7 +88,7 @@ const progNamesKept = 10 * time.Second
 func newProgNames() *progNames { return &progNames{seen: map[uint32]string{}} }
 
 func (p *progNames) stamp(b *flow.Batch, e *flow.Event, now int64) {
-	if now > p.until || len(p.seen) >= maxCached {
+	if now > p.until || now < p.until-int64(progNamesKept) || len(p.seen) >= maxCached { // or the clock was set back
 		clear(p.seen)
 		p.until, p.port, p.name = now+int64(progNamesKept), 0, ""
 	}

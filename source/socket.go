@@ -328,7 +328,7 @@ func (k *socket) wantResync(since int64) {
 
 // gap tells of a loss; upper says that the figure counts retries too.
 func (k *socket) gap(lost uint64, upper bool, now time.Time) *flow.Gap {
-	g := &flow.Gap{Scope: "kernel", Source: k.ns.String(), Reason: "receive_buffer", Since: k.accounted.UnixNano(), Until: now.UnixNano()}
+	g := &flow.Gap{Scope: "kernel", Source: k.ns.String(), Reason: "receive_buffer", Since: earliest(k.accounted, now), Until: now.UnixNano()}
 	if upper {
 		g.LostMax = &lost
 	} else {

@@ -98,6 +98,41 @@ func TestProgNames(t *testing.T) {
 	}
 }
 
+// TestProgNamesAfterTheClockWentBack: names are forgotten then too.
+func TestProgNamesAfterTheClockWentBack(t *testing.T) {
+	p := newProgNames()
+	b := flow.NewBatch(1)
+	e := b.Next()
+	e.PortID, e.Has = uint32(os.Getpid()), flow.HasPortID
+	p.stamp(b, e, int64(time.Hour))
+	p.seen[e.PortID], p.name = "another", "another"
+	if p.stamp(b, e, int64(time.Hour)); e.Extra.ProgName != "another" {
+		t.Errorf("%q: a name is not kept", e.Extra.ProgName)
+	}
+	if p.stamp(b, e, int64(time.Minute)); e.Extra.ProgName == "another" {
+		t.Error("a name is kept for an hour")
+	}
+}
+
+// TestGapAfterTheClockWentBack: its bounds are in order, and it begins early enough.
+func TestGapAfterTheClockWentBack(t *testing.T) {
+	now := time.Now()
+	k := &socket{}
+	for _, c := range []struct {
+		accounted time.Time
+		want      int64
+	}{
+		{now.Add(-time.Second), now.UnixNano() - int64(time.Second)},
+		{now.Add(-time.Hour).Round(0), now.UnixNano() - int64(time.Hour)}, // without its monotonic reading
+		{now.Add(time.Hour).Round(0), now.UnixNano()},
+	} {
+		k.accounted = c.accounted
+		if g := k.gap(1, false, now); g.Since != c.want || g.Until != now.UnixNano() {
+			t.Errorf("accounted %s: since %d until %d, expected %d", c.accounted, g.Since, g.Until, c.want)
+		}
+	}
+}
+
 func TestClockSteps(t *testing.T) {
 	c := &clock{offset: 1000}
 	for _, tt := range []struct {
