@@ -159,8 +159,10 @@ func (k *socket) judge(suspects *[]suspect, rows []flow.Event) (fill float64) {
 }
 
 // putSynthetic hands the inferred records on, as far as the filter lets them
-// pass; s.mu is held.
+// pass, and of types that may be asked for: without the kernel's updates every
+// change would look like a lost one. s.mu is held.
 func (k *socket) putSynthetic(now int64) (fill float64) {
+	k.synthetic.Keep(func(e *flow.Event) bool { return k.src.cfg.Events.Has(e.Type) })
 	k.src.keep(k.synthetic, k.origin)
 	k.books.Track.Synthetic += uint64(k.synthetic.Len())
 	return k.put(k.synthetic, now)

@@ -304,3 +304,23 @@ func TestFlowsOlderThanTheListener(t *testing.T) {
 		t.Errorf("%d ends in all", n)
 	}
 }
+
+// TestNoUpdatesUnasked tracks without the kernel's updates: what a dump shows changed
+// is no lost update.
+func TestNoUpdatesUnasked(t *testing.T) {
+	ns := tracked(t)
+	out := &keeper{}
+	cfg := tracking()
+	cfg.Events = flow.TypesOf(flow.TypeNew, flow.TypeDestroy)
+	cfg.Track.Reconcile = minInterval
+	r := start(t, ns, cfg, out)
+	r.primed(t)
+	fillTable(t, ns, 10)
+	markAll(t, ns, 5)
+	r.reconciled(t, r.Books()[0].Track.Reconciled+2)
+	ns.Conntrack(t, "-F")
+	eventually(t, "the ends", func() bool { return len(out.of(flow.TypeDestroy)) == 10 })
+	if n, b := len(out.of(flow.TypeUpdate)), r.Books()[0].Track; n != 0 || b.Synthetic != 0 {
+		t.Errorf("%d updates; books %+v", n, b)
+	}
+}
