@@ -193,6 +193,27 @@ func TestOpenedAtLast(t *testing.T) {
 	}
 }
 
+// TestStoppedStaysOut: a reload does not let a socket that is being drained join again.
+func TestStoppedStaysOut(t *testing.T) {
+	ns := tracked(t)
+	s, err := newIn(namespace{path: ns.Path()}, small("socket"), Identity{}, flow.TypesOf(kernelTypes()...), &keeper{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	s.interrupt()
+	if err := s.sockets[0].drain(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Wants(flow.TypesOf(kernelTypes()...)); err != nil {
+		t.Fatal(err)
+	}
+	fillTable(t, ns, 10)
+	if n, err := s.sockets[0].read(); n != 0 || err != nil {
+		t.Errorf("%d events that nobody will read: %v", n, err)
+	}
+}
+
 // TestAgentWhileNamespacesCome asks for the state beside the scan that opens sockets.
 func TestAgentWhileNamespacesCome(t *testing.T) {
 	cfg := small("socket")

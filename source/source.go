@@ -203,6 +203,9 @@ func (s *Source) Wants(events flow.Types) error {
 	defer s.mu.Unlock()
 	for _, sock := range s.sockets {
 		for _, k := range sock.shards {
+			if k.stopped { // it has left its groups, or will, and reads what is left
+				continue
+			}
 			if err := k.listener.SetGroups(s.groupsOf(events)); err != nil {
 				return fmt.Errorf("source: %s: %w", sock.ns, err)
 			}
