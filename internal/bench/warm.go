@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 const (
@@ -16,8 +15,7 @@ const (
 // the page cache then pays for that, ten times what the write costs otherwise, and
 // whom it befalls is chance. Pages that were let go just now are there.
 func (l *lab) warm(bytes int64) (err error) {
-	path := filepath.Join(l.dir, "warm")
-	file, err := os.Create(path)
+	file, err := os.CreateTemp(l.dir, "warm-") // samples may be taken side by side
 	if err != nil {
 		return fmt.Errorf("warm the page cache: %w", err)
 	}
@@ -25,7 +23,7 @@ func (l *lab) warm(bytes int64) (err error) {
 	for ; bytes > 0 && err == nil; bytes -= warmPiece {
 		_, err = file.Write(piece)
 	}
-	for _, step := range []func() error{file.Close, func() error { return os.Remove(path) }} {
+	for _, step := range []func() error{file.Close, func() error { return os.Remove(file.Name()) }} {
 		if stepErr := step(); err == nil {
 			err = stepErr
 		}
