@@ -108,7 +108,7 @@ func (c *Config) checkListen(fs *option.Faults) {
 		return
 	}
 	_, port, err := net.SplitHostPort(c.Listen)
-	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil && n == 0 || strings.ContainsAny(c.Listen, " \t") {
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || strings.ContainsAny(c.Listen, " \t") {
 		fs.Add("listen", fmt.Sprintf("%q: %s", c.Listen, want))
 	}
 }
