@@ -128,7 +128,7 @@ func (s *Server) Renew(cfg Config) (apply, drop func(), err error) {
 		return nil, nil, err
 	}
 	was := s.front.Load().cfg
-	if was.Listen == cfg.Listen && was.Mode == cfg.Mode {
+	if was.Listen == cfg.Listen && (was.Mode == cfg.Mode || cfg.Unix() == "") { // only a unix socket has a mode
 		return func() { s.front.Store(f) }, func() {}, nil
 	}
 	if was.Listen == cfg.Listen { // the socket's path is taken, by ourselves

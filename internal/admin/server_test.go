@@ -273,6 +273,26 @@ func TestRenew(t *testing.T) {
 	}
 }
 
+// TestRenewMode has a change of mode refused where there is one: a port has none.
+func TestRenewMode(t *testing.T) {
+	t.Parallel()
+	p := open(t, nil)
+	cfg := p.front.Load().cfg
+	cfg.Mode = "0600"
+	apply, _, err := p.Renew(cfg)
+	if err != nil {
+		t.Fatalf("a port: %v", err)
+	}
+	apply()
+	p.wants("/healthz", 200, nil)
+	p.front.Load().cfg.Listen = "unix:" + filepath.Join(t.TempDir(), "a.sock")
+	cfg = p.front.Load().cfg
+	cfg.Mode = "0660"
+	if _, _, err := p.Renew(cfg); err == nil || !strings.HasPrefix(err.Error(), "admin.mode: ") {
+		t.Errorf("a socket: %v", err)
+	}
+}
+
 // TestStandstill has a reader that never answers: health is told at once and
 // wrong, and the last figures serve.
 func TestStandstill(t *testing.T) {
