@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/ctferry/ctferry/internal/option"
@@ -16,7 +17,7 @@ type output struct{ key, name, target string }
 func (b *builder) apart(cfg *Config) {
 	owners := map[string]string{}
 	if cfg.Control.Enabled && cfg.Control.Audit.Path != "" {
-		owners[cfg.Control.Audit.Path] = "control.audit.path"
+		owners[filepath.Clean(cfg.Control.Audit.Path)] = "control.audit.path"
 	}
 	for i := range cfg.Sinks {
 		c := &cfg.Sinks[i]
@@ -41,7 +42,7 @@ func outputs(c *sinks.Config, node string) []output {
 		all = append(all, output{"type", "standard output", ""})
 	}
 	if c.DeadLetter.Path != "" {
-		all = append(all, output{"dead_letter.path", quote(c.DeadLetter.Path), c.DeadLetter.Path})
+		all = append(all, output{"dead_letter.path", quote(c.DeadLetter.Path), filepath.Clean(c.DeadLetter.Path)})
 	}
 	return all
 }
