@@ -163,7 +163,8 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
-// withoutPassword hides the user and password of a URL, whichever key it stands under.
+// withoutPassword hides the user and password of a URL, whichever key it stands under;
+// a password may hold an @ too.
 func withoutPassword(s string) string {
-	return regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]*@`).ReplaceAllString(s, "${1}"+redacted+"@")
+	return regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/\s]*@`).ReplaceAllString(s, "${1}"+redacted+"@")
 }

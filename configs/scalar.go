@@ -58,9 +58,14 @@ func (d *decoder) number(path, text string, out reflect.Value) {
 	}
 }
 
-// wrong adds the fault of a value of another type than its key's.
+// wrong adds the fault of a value of another type than its key's. A text in the place
+// of keys of which one is a secret is likely to hold that, as in basic_auth: user:password.
 func (d *decoder) wrong(path string, got any, want reflect.Type) {
-	d.faults.Add(path, fmt.Sprintf("expected %s, not %s", wanted(want), word(got)))
+	is := word(got)
+	if _, isText := got.(string); isText && holdsSecret(want) {
+		is = "a text"
+	}
+	d.faults.Add(path, fmt.Sprintf("expected %s, not %s", wanted(want), is))
 }
 
 func isTextType(t reflect.Type) bool {
@@ -123,8 +128,8 @@ func word(v any) string {
 	return "a mapping"
 }
 
-// quote shows a text in a message, at most its beginning.
-func quote(s string) string { return strconv.Quote(clip(s)) }
+// quote shows a text in a message, at most its beginning, and no password of a URL.
+func quote(s string) string { return strconv.Quote(clip(withoutPassword(s))) }
 
 func clip(s string) string {
 	if len(s) <= 80 {

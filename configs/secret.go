@@ -20,6 +20,16 @@ type secret struct {
 // A revealer is a secret's type.
 type revealer interface{ Reveal() string }
 
+// holdsSecret reports whether a key of a struct, or of one within it, is a secret.
+func holdsSecret(t reflect.Type) bool {
+	for _, k := range keysOf(t) {
+		if k.Implements(reflect.TypeFor[revealer]()) || holdsSecret(k) {
+			return true
+		}
+	}
+	return false
+}
+
 // secretsIn lists the secrets that are set somewhere in a struct.
 func secretsIn(v reflect.Value, path string) (found []secret) {
 	v = reflect.Indirect(v)

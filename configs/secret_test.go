@@ -115,3 +115,27 @@ func TestPrintedSecretIsRefused(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestSecretsAreNotRepeated has a secret where people put it by mistake: whatever is
+// said of that, the secret is not.
+func TestSecretsAreNotRepeated(t *testing.T) {
+	const kafka = "sinks: {k: {type: kafka, brokers: [a:1], topic: t, "
+	for _, text := range []string{
+		"sinks: {n: {type: nats, subject: a, urls: nats://u:hunter2@h}}\n",
+		"sinks: {n: {type: nats, subject: a, urls: nats://u:a@hunter2@h}}\n",
+		"sinks: {n: {type: nats, subject: a, urls: [nats://u:hunter2@h]}}\n",
+		kafka + "sasl: u:hunter2}}\n",
+		kafka + "sasl: {mechanism: plain, user: u, password: *hunter2 }}}\n",
+		kafka + "sasl: {mechanism: plain, user: u, password: !hunter2 }}}\n",
+		kafka + "sasl: {mechanism: plain, user: u, password: [hunter2]}}}\n",
+		"sinks: {out: {type: stdout}}\nadmin: {basic_auth: u:hunter2}\n",
+		"sinks: {out: {type: stdout}}\nadmin: {basic_auth: {user: u:hunter2, password_file: /p}}\n",
+		"sinks: {out: {type: stdout}}\nnats_server: {leafnodes: [nats://u:hunter2@h]}\n",
+		"sinks: {out: {type: stdout}}\nnats_server: {leafnodes: [{urls: nats://u:hunter2@h}]}\n",
+		"connections:\n  hub:\n    type: kafka\n    sasl:\n      password:hunter2\nsinks: {out: {type: stdout}}\n",
+	} {
+		if got := file(text).faults(t); strings.Contains(got, "hunter2") {
+			t.Errorf("%s", got)
+		}
+	}
+}

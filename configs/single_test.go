@@ -75,7 +75,7 @@ environment CTFERRY_SOURCE__RELIABLE: source.reliable: expected true or false, n
 --set source.buffer: source.buffer.size: "fast" is not a size: expected a whole number with B, KiB, MiB, GiB or TiB, such as 64MiB
 --set source.dump.interval: source.dump.interval: expected a duration such as 200ms, 5s or 1h30m, not an empty value`},
 		{"not YAML", []string{"CTFERRY_SOURCE__NETNS=[a"}, []string{"source.tables=[*a]"}, `environment CTFERRY_SOURCE__NETNS: source.netns: not valid YAML: did not find expected ',' or ']'
---set source.tables: source.tables: not valid YAML: unknown anchor 'a' referenced`},
+--set source.tables: source.tables: not valid YAML: no anchor has the name behind this *; a text that begins with * needs quotes`},
 		{"section", nil, []string{"source=1", "sinks.out=stdout"}, `--set source: source: expected a mapping of keys to values, not the number 1
 --set sinks.out: sinks.out: expected a mapping of keys to values, not the text "stdout"`},
 		{"injection", []string{"CTFERRY_SOURCE__NETNS=[a]\nsinks: {}"}, nil, `environment CTFERRY_SOURCE__NETNS: source.netns: not valid YAML: did not find expected <document start>`},

@@ -78,6 +78,10 @@ const noToken = "found character that cannot start any token"
 // began, of what was not ended where it noticed.
 func (d *document) syntaxError(path string, err error, text []byte) {
 	what := strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := regexp.MustCompile(`^unknown anchor '(.*)' referenced$`).FindStringSubmatch(what); m != nil {
+		d.unknownAnchor(path, m[1], text)
+		return
+	}
 	n := &yaml.Node{Line: 1, Column: 1}
 	if m := regexp.MustCompile(`^(?:.*?)line (\d+)(?:, column \d+)?: `).FindStringSubmatch(what); m != nil {
 		n.Line, _ = strconv.Atoi(m[1])
@@ -94,6 +98,14 @@ func (d *document) syntaxError(path string, err error, text []byte) {
 		}
 	}
 	d.fault(n, path, "not valid YAML: "+what)
+}
+
+// unknownAnchor is the fault of an alias of nothing. It is not repeated: it may be
+// a password that begins with *.
+func (d *document) unknownAnchor(path, name string, text []byte) {
+	before, _, _ := bytes.Cut(text, []byte("*"+name))
+	n := &yaml.Node{Line: 1 + bytes.Count(before, []byte("\n")), Column: len(before) - bytes.LastIndexByte(before, '\n')}
+	d.fault(n, path, "not valid YAML: no anchor has the name behind this *; a text that begins with * needs quotes")
 }
 
 // maxReparsed bounds, in bytes, what is parsed again to find a line.
@@ -212,7 +224,17 @@ func (d *document) scalar(n *yaml.Node, path string) any {
 	case "!!str", "!!timestamp", "!!merge":
 		return n.Value
 	default:
-		d.fault(n, path, fmt.Sprintf("the tag %s is not known here", tag))
+		d.unknownTag(n, path, tag)
 	}
 	return nil
+}
+
+// unknownTag refuses a tag. One that is none of YAML's own is not repeated: it may be
+// a password that begins with !.
+func (d *document) unknownTag(n *yaml.Node, path, tag string) {
+	if strings.HasPrefix(tag, "!!") {
+		d.fault(n, path, fmt.Sprintf("the tag %s is not known here", tag))
+		return
+	}
+	d.fault(n, path, "tags are not known here; a text that begins with ! needs quotes")
 }

@@ -16,7 +16,7 @@ type pair struct {
 
 func (d *document) mapping(n *yaml.Node, path string, depth int) map[string]any {
 	if tag := n.ShortTag(); tag != "!!map" {
-		d.fault(n, path, fmt.Sprintf("the tag %s is not known here", tag))
+		d.unknownTag(n, path, tag)
 		return nil
 	}
 	out := map[string]any{}

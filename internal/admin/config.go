@@ -131,7 +131,8 @@ func (a *BasicAuth) validate() error {
 	case a.User != "" && !secret:
 		fs.Add("password_file", "missing beside user: expected a file that holds a password or its bcrypt hash")
 	case strings.ContainsAny(a.User, ":\r\n\x00") || len(a.User) > maxUser:
-		fs.Add("user", fmt.Sprintf("%q is no name: expected at most %d bytes without a colon", a.User, maxUser))
+		// Behind a colon is likely the password: what stands there is not repeated.
+		fs.Add("user", fmt.Sprintf("is no name: expected at most %d bytes without a colon", maxUser))
 	}
 	if hash := a.Password.Reveal(); isHash(hash) {
 		if err := checkHash(hash); err != nil {
