@@ -144,8 +144,10 @@ func whenPresent(at string) string {
 		return "always"
 	case strings.HasSuffix(last, "_delta"):
 		return "interim, and destroy, with source.interim"
-	case last == "packets" || last == "bytes":
+	case top != "agent" && (last == "packets" || last == "bytes"):
 		return "if the kernel counts"
+	case at == "nat.community_id":
+		return "translated flows, with community_id: true"
 	case groups[top] != "":
 		return groups[top]
 	}
