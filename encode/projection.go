@@ -19,10 +19,11 @@ type Projection struct {
 // WithoutDestination is the projection that also hides, in every record, the
 // end of the flow that is not the inside one (see flow.Event.Inside): its
 // address and port in both tuples and behind the translation, the flow's master,
-// expectations, and Community IDs, from which it could be found by trying.
+// expectations, and Community IDs, from which it could be found by trying; so it
+// could from the flow id by who knows the boot id, which is hidden too.
 func (p Projection) WithoutDestination() Projection {
 	p.inside, p.community, p.seed = true, false, 0
-	p.hidden.part &^= partCommunities
+	p.hidden.part = p.hidden.part&^partCommunities | partBootID
 	return p
 }
 

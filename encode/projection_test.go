@@ -224,3 +224,39 @@ func TestCommunityID(t *testing.T) {
 		t.Errorf("got %v, want %s", nat, behind)
 	}
 }
+
+// TestDestinationCannotBeTried has somebody who knows a record without its
+// destination try all of a network for it: whose flow id is the record's is found.
+func TestDestinationCannotBeTried(t *testing.T) {
+	for name, format := range Formats() {
+		b := flow.NewBatch(2)
+		e := b.Next()
+		e.Type, e.Table, e.Family, e.Proto, e.ID = flow.TypeNew, flow.TableConntrack, flow.IPv4, flow.ProtoTCP, 857037765
+		e.Origin = &flow.Origin{Node: "a", BootID: [16]byte{1, 2, 3}, Cookie: 1} // that of the first namespace
+		e.Has = flow.HasID | flow.HasOrig | flow.HasReply | flow.HasFlowID
+		e.Orig = flow.Tuple{Family: flow.IPv4, Has: flow.HasAddrs | flow.HasPorts | flow.HasProto, Proto: flow.ProtoTCP,
+			Src: flow.Addr{100, 64, 12, 34}, Dst: flow.Addr{198, 51, 100, 77}, SrcPort: 51234, DstPort: 443}
+		e.Reply = e.Orig
+		e.Reply.Src, e.Reply.Dst, e.Reply.SrcPort, e.Reply.DstPort = e.Orig.Dst, e.Orig.Src, e.Orig.DstPort, e.Orig.SrcPort
+		e.FlowID, _ = e.ComputeFlowID()
+		if err := format.NewDecoder().Decode(b, format.NewEncoder(Projection{}.WithoutDestination()).Append(nil, e)); err != nil {
+			t.Fatal(err)
+		}
+		try := b.Events()[1]
+		told := try.FlowID
+		origin := *try.Origin
+		origin.Cookie = 1
+		try.Origin = &origin
+		try.Orig.Dst, try.Orig.DstPort = flow.Addr{198, 51, 100}, 443
+		try.Orig.Has |= flow.HasAddrs | flow.HasPorts
+		for i := range 256 {
+			try.Orig.Dst[3] = byte(i)
+			if id, ok := try.ComputeFlowID(); ok && id == told {
+				t.Errorf("%s: found %v", name, try.Orig.Dst.In(flow.IPv4))
+			}
+		}
+		if told != e.FlowID || try.ID != e.ID {
+			t.Errorf("%s: flow id %x, id %d", name, told, try.ID)
+		}
+	}
+}

@@ -12,8 +12,8 @@ func Profiles() map[string]func(*Config) {
 // cgnat is the log of address translations that carriers keep: translated flows
 // alone, their beginnings and ends, with the inside and the outside address and
 // port, the times and, at the end, packets and bytes (RFC 6888, section 4). The other
-// end is left out. boot_id and id stay out too: with them the flow id, a hash,
-// would let one find the other end by trying.
+// end is left out, and with it boot_id. id stays out too: with both of them the flow
+// id, a hash, would let one find the other end by trying.
 func cgnat(c *Config) {
 	c.Profile = "cgnat"
 	c.Events = []Event{Event(flow.TypeNew), Event(flow.TypeDestroy)}
