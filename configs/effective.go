@@ -148,6 +148,9 @@ func encoded(v any) *yaml.Node {
 	if err := n.Encode(v); err != nil {
 		n.SetString(fmt.Sprint(v))
 	}
+	if strings.ContainsAny(n.Value, "\t\n") { // as a block of lines it could begin with what YAML refuses there
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	return n
 }
 

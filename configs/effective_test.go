@@ -214,3 +214,17 @@ func TestEffectivePrintsEveryKey(t *testing.T) {
 		}
 	}
 }
+
+// TestEffectiveTexts has a text that is no good as a block of lines read back as it was.
+func TestEffectiveTexts(t *testing.T) {
+	for _, user := range []string{"\t\nu", "\tu\n", "u\n\tv\n\n", " \n u", "u"} {
+		cfg := file(fmt.Sprintf("sinks: {k: {type: kafka, brokers: [a:1], topic: t, sasl: {mechanism: plain, user: %q, password_file: /p}}}\n", user)).load(t)
+		text, err := cfg.Effective()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := kafkaOf(file(string(text)).load(t)).SASL.User; got != user {
+			t.Errorf("%q became %q", user, got)
+		}
+	}
+}
