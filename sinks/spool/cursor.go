@@ -2,6 +2,7 @@ package spool
 
 import (
 	"fmt"
+	"sort"
 	"time"
 )
 
@@ -312,19 +313,36 @@ func (c *Cursor) restore(saved savedCursor) {
 	c.outstanding, c.given = c.outstanding[:0], 0
 	c.next, c.accounted, c.losses, c.told, c.written = saved.Next, saved.Accounted, saved.Losses, saved.Told, saved.Written
 	c.read = Tally{saved.Next, saved.Accounted.Records, saved.Accounted.Bytes}
-	if len(c.s.segments) > 0 {
-		if base := c.s.segments[0].base.of(c.name); saved.Next < base.Frames {
-			lost := base.less(c.accounted)
-			if c.s.segments[0].unreadable {
-				c.losses.Damaged = c.losses.Damaged.plus(lost)
-			} else {
-				c.losses.Dropped = c.losses.Dropped.plus(lost)
-			}
-			c.read, c.next, c.accounted = base, base.Frames, base
+	if i := saved.passedBy(c.s.segments); i >= 0 {
+		base := c.s.segments[i].base.of(c.name)
+		lost := base.less(c.accounted)
+		if i == 0 && c.s.segments[0].unreadable {
+			c.losses.Damaged = c.losses.Damaged.plus(lost)
+		} else {
+			c.losses.Dropped = c.losses.Dropped.plus(lost)
 		}
+		c.read, c.next, c.accounted = base, base.Frames, base
 	}
 	c.reposition()
 	c.rouse()
+}
+
+// passedBy gives the segment that a cursor must begin with because the cap has
+// taken those before it, or -1 if it stands where it says. More accounted than
+// lies below Next means that the cap took frames behind some that were in
+// flight. Their segment may still be there, or again after a power failure,
+// which undoes a deletion: what was counted as dropped must not be given then.
+func (saved *savedCursor) passedBy(segments []segment) int {
+	if saved.Accounted.Frames > saved.Next {
+		i := sort.Search(len(segments), func(i int) bool { return segments[i].base.Frames >= saved.Accounted.Frames })
+		if i < len(segments) {
+			return i
+		}
+	}
+	if len(segments) > 0 && saved.Next < segments[0].base.Frames {
+		return 0
+	}
+	return -1
 }
 
 // Losses is what the cursor never gave.
