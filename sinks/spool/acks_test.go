@@ -116,6 +116,34 @@ func TestAcksDamaged(t *testing.T) {
 	}
 }
 
+// TestAcksOfFramesThatAreGone has a power failure take frames whose
+// acknowledgement it leaves: what is appended then waits, all of it.
+func TestAcksOfFramesThatAreGone(t *testing.T) {
+	cfg := small(t.TempDir())
+	s := mustOpen(t, cfg)
+	a := mustCursor(t, s, "a", Now)
+	mustAppend(t, s, 0, 5, 1000)
+	if err := s.save(); err != nil {
+		t.Fatal(err)
+	}
+	synced := mustRead(t, segmentsOf(t, cfg.Dir)[0])
+	mustAppend(t, s, 5, 10, 1000)
+	wantSeqs(t, drain(t, a, true), run(0, 10))
+	dead := cfg
+	dead.Dir = copyDir(t, cfg.Dir)
+	mustWrite(t, segmentsOf(t, dead.Dir)[0], synced)
+	d := mustOpen(t, dead)
+	a = mustCursor(t, d, "a", Now)
+	mustAppend(t, d, 10, 13, 1000)
+	if lag := a.Lag(); lag.Frames != 3 || lag.Records != 30 || lag.Bytes == 0 {
+		t.Errorf("lag %+v", lag)
+	}
+	wantSeqs(t, drain(t, a, true), run(10, 13))
+	if l, lag := a.Losses(), a.Lag(); l != (Losses{}) || !lag.IsZero() {
+		t.Errorf("losses %+v, lag %+v", l, lag)
+	}
+}
+
 // TestAcksCannotBeMade has a directory where the file would be: that is counted,
 // and cursors are saved once a second only.
 func TestAcksCannotBeMade(t *testing.T) {

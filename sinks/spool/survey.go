@@ -60,8 +60,11 @@ func survey(dir string, log *slog.Logger) (*surveyed, error) {
 		found.end = saved.End.clone()
 	}
 	found.measure(filepath.Join(dir, segmentsDir))
-	for _, c := range found.cursors {
-		found.end.Frames = max(found.end.Frames, c.Next) // no number may ever be used twice
+	stored := found.end.Frames
+	for name, c := range found.cursors {
+		if c.Next > stored {
+			found.end.cover(name, &c)
+		}
 	}
 	return found, nil
 }

@@ -61,6 +61,16 @@ func (t *totals) add(h *header, size int) {
 	}
 }
 
+// cover raises the totals to what a sink has acknowledged: a power failure may
+// take the frames and leave that. No number may be used twice, nor may a sink
+// have had more than there was, or what comes next would not count as waiting.
+func (t *totals) cover(sink string, c *savedCursor) {
+	t.Frames, t.Bytes = max(t.Frames, c.Next), max(t.Bytes, c.Accounted.Bytes)
+	if _, ok := t.Counts[sink]; ok || len(t.Counts) < MaxCursors {
+		t.Counts[sink] = max(t.Counts[sink], c.Accounted.Records)
+	}
+}
+
 // admit makes sure that a sink has a place among the totals. If there are as
 // many as may be, one without a cursor gives way of which the oldest segment
 // says that no frame on disk counts it.
