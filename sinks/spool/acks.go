@@ -41,6 +41,7 @@ const (
 // slot is what one acknowledgement leaves.
 type slot struct {
 	name   string
+	at     int // place in the file
 	rev    uint64
 	cursor savedCursor
 }
@@ -100,11 +101,12 @@ func readAcks(dir string) (newest map[string]slot, highest uint64, err error) {
 	defer f.Close()
 	newest = map[string]slot{}
 	b := make([]byte, slotSize)
-	for range MaxCursors {
+	for at := range MaxCursors {
 		if _, err := io.ReadFull(f, b); err != nil {
 			break // the file's end; a shorter one is of no consequence
 		}
 		if s, err := decodeSlot(b); err == nil && s.rev >= newest[s.name].rev {
+			s.at = at
 			newest[s.name], highest = s, max(highest, s.rev)
 		}
 	}

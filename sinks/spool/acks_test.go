@@ -144,6 +144,42 @@ func TestAcksOfFramesThatAreGone(t *testing.T) {
 	}
 }
 
+// TestAcksKeepTheirSlots starts where no file of cursors can be written: what
+// one sink acknowledges then must not take another's place from it.
+func TestAcksKeepTheirSlots(t *testing.T) {
+	cfg := small(t.TempDir())
+	s := mustOpen(t, cfg)
+	names := []string{"a", "b", "c", "d", "e"}
+	var cursors []*Cursor
+	for _, name := range names {
+		cursors = append(cursors, mustCursor(t, s, name, Now))
+	}
+	mustAppend(t, s, 0, 10, 1000)
+	for _, c := range cursors {
+		wantSeqs(t, drain(t, c, true), run(0, 10))
+	}
+	for _, first := range names {
+		full := cfg
+		full.Dir = copyDir(t, cfg.Dir)
+		obstacle := filepath.Join(full.Dir, cursorsFile+".new")
+		if err := os.Mkdir(obstacle, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		mustCursor(t, mustOpen(t, full), first, Now).Ack(0)
+		dead := cfg
+		dead.Dir = copyDir(t, full.Dir)
+		if err := os.Remove(filepath.Join(dead.Dir, cursorsFile+".new")); err != nil {
+			t.Fatal(err)
+		}
+		d := mustOpen(t, dead)
+		for _, name := range names {
+			if lag := mustCursor(t, d, name, Now).Lag(); !lag.IsZero() {
+				t.Errorf("%s, after %s was acknowledged: lag %+v", name, first, lag)
+			}
+		}
+	}
+}
+
 // TestAcksCannotBeMade has a directory where the file would be: that is counted,
 // and cursors are saved once a second only.
 func TestAcksCannotBeMade(t *testing.T) {

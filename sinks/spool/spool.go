@@ -125,12 +125,7 @@ func (s *Spool) recover() error {
 	}
 	s.end, s.segments, s.forgot, s.rev = found.end, found.segments, found.forgot, found.rev
 	s.synced = s.end.clone()
-	for name, saved := range found.cursors {
-		c := newCursor(s, name)
-		c.slot = s.freeSlot()
-		c.restore(saved)
-		s.cursors[name] = c
-	}
+	s.adopt(found)
 	if found.forgot {
 		s.log.Error("the spool's cursors are unreadable, every sink begins with the oldest frame again", "kept", cursorsFile+".damaged")
 	}
@@ -149,6 +144,27 @@ func (s *Spool) recover() error {
 		s.log.Error("spool cannot begin a segment, will try again", "err", err)
 	}
 	return nil
+}
+
+// adopt makes the cursors that were found. Each keeps the slot that it has in
+// the file of acknowledgements: until a file of cursors is written, which a full
+// disk may put off, what others have in theirs is all that tells their place.
+func (s *Spool) adopt(found *surveyed) {
+	for _, hasSlot := range []bool{true, false} {
+		for name, saved := range found.cursors {
+			a, ok := found.acks[name]
+			if ok != hasSlot {
+				continue
+			}
+			if !ok {
+				a.at = s.freeSlot()
+			}
+			c := newCursor(s, name)
+			c.slot = a.at
+			c.restore(saved)
+			s.cursors[name] = c
+		}
+	}
 }
 
 // Run syncs and saves until ctx ends. It returns nil then; Close does the rest.

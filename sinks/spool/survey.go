@@ -21,6 +21,7 @@ type surveyed struct {
 	segments []segment
 	end      totals
 	cursors  map[string]savedCursor
+	acks     map[string]slot
 	forgot   bool   // the file of cursors is damaged
 	rev      uint64 // the highest revision of that file and of the acknowledgements
 }
@@ -44,17 +45,15 @@ func survey(dir string, log *slog.Logger) (*surveyed, error) {
 			}
 		}
 	}
-	newest, highest, err := readAcks(dir)
-	if err != nil {
+	if found.acks, found.rev, err = readAcks(dir); err != nil {
 		return nil, err
 	}
-	found.rev = highest
 	if found.segments, err = listSegments(filepath.Join(dir, segmentsDir)); err != nil {
 		return nil, err
 	}
 	found.end = totals{Counts: map[string]uint64{}}
 	if saved != nil {
-		saved.renew(newest)
+		saved.renew(found.acks)
 		found.rev = max(found.rev, saved.Rev)
 		found.cursors = saved.Cursors
 		found.end = saved.End.clone()
