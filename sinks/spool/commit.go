@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // maxSpare is how many buffers are kept for the frames to come.
@@ -75,6 +76,12 @@ func (s *Spool) settle(n int) {
 	rest := copy(s.unsynced, s.unsynced[n:])
 	clear(s.unsynced[rest:])
 	s.unsynced = s.unsynced[:rest]
+	if len(s.synced.Counts) > MaxCursors {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		// Sinks that had to give way (totals.admit) must not stay here: no header has room for more.
+		maps.DeleteFunc(s.synced.Counts, func(name string, _ uint64) bool { _, ok := s.end.Counts[name]; return !ok })
+	}
 }
 
 // takeBack undoes the last frame, which could not be synced: its segment is

@@ -97,6 +97,39 @@ func TestSyncFails(t *testing.T) {
 	wantSeqs(t, drain(t, mustCursor(t, s, "z", Oldest), true), run(0, 15))
 }
 
+// TestSyncFailsAfterManySinks has more sinks come and go than a header has room
+// for: the checkpoint of what could be synced must be readable too.
+func TestSyncFailsAfterManySinks(t *testing.T) {
+	cfg := small(t.TempDir())
+	cfg.Sync = Sync(time.Minute)
+	s, d := faulty(t, cfg)
+	stays := mustCursor(t, s, "stays", Now)
+	frames := uint64(2 * MaxCursors)
+	for seq := range frames {
+		name := "s" + itoa(int(seq))
+		mustCursor(t, s, name, Now)
+		f := &Frame{Records: 1, Counts: []Count{{name, 1}, {"stays", 1}}, Payload: payload(seq, 20000)}
+		if err := s.Append(f); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := stays.Poll(); err != nil || got.Seq != seq {
+			t.Fatal(got, err)
+		}
+		stays.Ack(seq)
+		if err := s.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.fail = 1
+	if err := s.commit(); err != nil {
+		t.Fatal(err)
+	}
+	paths := segmentsOf(t, cfg.Dir)
+	if base, ok := readBase(paths[len(paths)-1]); !ok || base.Counts["stays"] != base.Frames {
+		t.Errorf("the checkpoint of %d sinks cannot be read: %+v", len(s.synced.Counts), base)
+	}
+}
+
 // TestSyncKeepsFailing is a disk that syncs nothing: memory stays bounded,
 // frames are refused, nothing is given twice, and when it works again it goes on.
 func TestSyncKeepsFailing(t *testing.T) {
