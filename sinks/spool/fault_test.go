@@ -97,6 +97,24 @@ func TestSyncFails(t *testing.T) {
 	wantSeqs(t, drain(t, mustCursor(t, s, "z", Oldest), true), run(0, 15))
 }
 
+// TestLastRunIsSynced kills a run before its interval is over: the next syncs
+// what it left, before it begins a segment of its own, unless nothing is to be.
+func TestLastRunIsSynced(t *testing.T) {
+	for _, sync := range []Sync{Sync(time.Minute), SyncNone} {
+		cfg := small(t.TempDir())
+		cfg.Sync = sync
+		s := mustOpen(t, cfg)
+		mustCursor(t, s, "a", Now)
+		mustAppend(t, s, 0, 5, 1000)
+		dead := cfg
+		dead.Dir = copyDir(t, cfg.Dir)
+		_, d := faulty(t, dead)
+		if n := d.synced[segmentsOf(t, dead.Dir)[0]]; (n > 0) != (sync > 0) {
+			t.Errorf("sync %v: %d syncs", sync, n)
+		}
+	}
+}
+
 // TestSyncFailsAfterManySinks has more sinks come and go than a header has room
 // for: the checkpoint of what could be synced must be readable too.
 func TestSyncFailsAfterManySinks(t *testing.T) {

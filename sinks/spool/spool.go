@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -140,10 +141,27 @@ func (s *Spool) recover() error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	s.syncLast()
 	if err := s.reopen(); err != nil {
 		s.log.Error("spool cannot begin a segment, will try again", "err", err)
 	}
 	return nil
+}
+
+// syncLast syncs what the run before wrote last: if it died, that may be with
+// the kernel only, and nobody else would ever sync it.
+func (s *Spool) syncLast() {
+	if len(s.segments) == 0 || s.cfg.Sync < 0 {
+		return
+	}
+	f, err := s.files(segmentPath(s.dir, s.segments[len(s.segments)-1].index))
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	}
+	if err != nil {
+		s.fault(&s.faults.Syncs, err)
+		s.log.Error("spool could not sync what the last run left", "err", err)
+	}
 }
 
 // adopt makes the cursors that were found. Each keeps the slot that it has in
