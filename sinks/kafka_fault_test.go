@@ -260,6 +260,25 @@ func TestKafkaTimesRefused(t *testing.T) {
 	}
 }
 
+// Only the batch that was refused bears the time of sending, and is counted.
+func TestKafkaTimesRefusedOnce(t *testing.T) {
+	c := startKfake(t, 1, 1)
+	k := openTestKafka(t, c.ListenAddrs(), nil, nil)
+	refuseProduce(c, 1, kerr.InvalidTimestamp, nil)
+	began := time.Now().Add(-time.Second)
+	rs := kafkaRecords(0, 4000) // several batches
+	ferryKafka(t, k, rs)
+	changed := uint64(0)
+	for _, m := range readTopic(t, c.ListenAddrs()[0], kafkaTestTopic) {
+		if !m.Time.Before(began) {
+			changed++
+		}
+	}
+	if got := k.Counters().TimesRefused; got != changed || got == 0 || got > 2000 {
+		t.Errorf("%d bear the time of sending, %d are counted", changed, got)
+	}
+}
+
 func TestKafkaUnknownTopic(t *testing.T) {
 	c := startKfake(t, 1, 1)
 	k := newTestKafka(t, c.ListenAddrs(), func(o *KafkaOptions) { o.Topic = "nowhere" }, nil)

@@ -74,7 +74,8 @@ func (k *Kafka) deliver(ctx context.Context, b *Batch, p *kafkaPartition) {
 // be if this one is delivered.
 func (k *Kafka) sendAndPrepare(ctx context.Context, b *Batch, p *kafkaPartition, c *kafkaChunk) (*kafka.ProduceResponse, error) {
 	var beside sync.WaitGroup
-	if next := p.at + c.n; next < len(p.todo) {
+	// With the time of sending goes only what was refused, so nothing is encoded beside that.
+	if next := p.at + c.n; next < len(p.todo) && !p.sendTime {
 		producer := c.producer
 		producer.sequence = c.next()
 		beside.Go(func() {

@@ -125,7 +125,7 @@ func (k *Kafka) retime(p *kafkaPartition, c *kafkaChunk, fault kafkaFault, err e
 		k.env.Log.Warn("kafka topic refuses event times: such records bear the time of sending, and are counted",
 			"sink", k.env.Name, "topic", p.topic.name, "error", err)
 	}
-	p.sendTime = true
+	p.sendTime, p.atMost = true, c.n // these records, although more would go in with one time for all
 }
 
 // renew takes a new producer id, once a Write.
