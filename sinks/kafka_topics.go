@@ -12,13 +12,16 @@ import (
 )
 
 // kafkaUnknownGrace is how long a topic may be unknown before that counts as
-// a fault of the configuration: brokers learn of a new topic one by one.
+// a fault of the configuration, and a partition before it is gone: brokers learn
+// of new ones one by one.
 const kafkaUnknownGrace = 5 * time.Second
 
 // kafkaTopic is a topic that records were placed in.
 type kafkaTopic struct {
 	name       string
-	partitions []*kafkaPartition // by id; grows only
+	partitions []*kafkaPartition // by id
+	known      []*kafkaPartition // the same, and behind them those that are gone: their sequences must not begin again
+	fewer      time.Time         // since when there are fewer than partitions
 	limit      atomic.Int64      // bytes of a batch that the broker is known to refuse, or max_message_bytes + 1
 	err        error             // why there are no partitions; under kafkaCluster.mu
 	unknown    time.Time         // since when the brokers do not know it
@@ -43,15 +46,37 @@ func (t *kafkaTopic) learn(m kafka.Topic) {
 	}
 	t.unknown = time.Time{}
 	slices.SortFunc(m.Partitions, func(a, b kafka.Partition) int { return a.ID - b.ID })
+	n := 0
 	for _, mp := range m.Partitions {
-		if mp.ID == len(t.partitions) {
-			t.partitions = append(t.partitions, &kafkaPartition{topic: t, id: mp.ID})
+		if mp.ID == len(t.known) {
+			t.known = append(t.known, &kafkaPartition{topic: t, id: mp.ID})
 		}
-		if mp.ID < len(t.partitions) {
-			t.partitions[mp.ID].leader = kafkaLeader(mp)
+		if mp.ID < len(t.known) {
+			t.known[mp.ID].leader = kafkaLeader(mp)
+		}
+		if mp.ID == n {
+			n++
 		}
 	}
+	t.use(n)
 }
+
+// use makes n the number of partitions. Fewer than before are there when a topic
+// was made again, or for a moment when a broker has not learned of new ones.
+func (t *kafkaTopic) use(n int) {
+	switch {
+	case n >= len(t.partitions):
+	case t.fewer.IsZero():
+		t.fewer = time.Now()
+		return
+	case n == 0 || time.Since(t.fewer) <= kafkaUnknownGrace:
+		return
+	}
+	t.partitions, t.fewer = t.known[:n:n], time.Time{}
+}
+
+// gone reports whether the topic was made again with fewer partitions.
+func (p *kafkaPartition) gone() bool { return p.id >= len(p.topic.partitions) }
 
 func kafkaLeader(p kafka.Partition) net.Addr {
 	if p.Leader.Host == "" {

@@ -77,8 +77,8 @@ func (pl *kafkaPlan) touch(p *kafkaPartition) {
 }
 
 // match finds the records of the chunks that were sent before. A chunk that
-// has lost a record cannot be sent again as it is, and another must not bear
-// its sequence: then the partition takes a new producer id.
+// has lost a record, or its partition, cannot be sent again as it is, and another
+// must not bear its sequence: then the partition takes a new producer id.
 func (k *Kafka) match(b *Batch) {
 	if len(k.plan.held) == 0 {
 		return
@@ -94,8 +94,8 @@ func (k *Kafka) match(b *Batch) {
 				p.todo = append(p.todo, i)
 			}
 		}
-		if len(p.todo) < len(p.held.held) {
-			k.duplicates(p, len(p.todo), "answer lost, then the batch changed")
+		if len(p.todo) < len(p.held.held) || p.gone() {
+			k.duplicates(p, len(p.todo), "answer lost, then the batch changed, or the partition was gone")
 			p.renew, p.held, p.todo = true, nil, p.todo[:0]
 			continue
 		}
