@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // kafkaDropper stands before each broker and hands requests on. Of the next dropNext
@@ -18,6 +20,7 @@ type kafkaDropper struct {
 	addrs    []string
 	dropNext atomic.Int32
 	dropped  atomic.Int32
+	answer   atomic.Int32      // if not 0, they are not dropped, but say this error
 	ports    map[string]string // what a broker says of its address, and what clients shall read
 }
 
@@ -97,7 +100,11 @@ func (d *kafkaDropper) converse(client, server net.Conn) {
 		}
 		if produce := binary.BigEndian.Uint16(request[4:]) == 0; produce && d.dropNext.Add(-1) >= 0 {
 			d.dropped.Add(1)
-			return
+			code := d.answer.Load()
+			if code == 0 {
+				return
+			}
+			answer = withProduceError(request, answer, int16(code))
 		}
 		for broker, front := range d.ports {
 			answer = bytes.ReplaceAll(answer, []byte(broker), []byte(front))
@@ -117,4 +124,26 @@ func kafkaFrame(r io.Reader) ([]byte, error) {
 	b = append(b, make([]byte, binary.BigEndian.Uint32(b))...)
 	_, err := io.ReadFull(r, b[4:])
 	return b, err
+}
+
+// withProduceError puts an error into the answer to a produce request.
+func withProduceError(request, answer []byte, code int16) []byte {
+	version := int16(binary.BigEndian.Uint16(request[6:]))
+	header := 8
+	if version >= 9 {
+		header = 9 // and no tags
+	}
+	res := kmsg.NewPtrProduceResponse()
+	res.SetVersion(version)
+	if err := res.ReadFrom(answer[header:]); err != nil {
+		return nil
+	}
+	for i := range res.Topics {
+		for j := range res.Topics[i].Partitions {
+			res.Topics[i].Partitions[j].ErrorCode = code
+		}
+	}
+	changed := res.AppendTo(bytes.Clone(answer[:header]))
+	binary.BigEndian.PutUint32(changed, uint32(len(changed)-4))
+	return changed
 }

@@ -38,7 +38,7 @@ func kafkaFaults() map[kafka.Error]kafkaFault {
 	return map[kafka.Error]kafkaFault{
 		kafka.UnknownTopicOrPartition:            {kafkaAgain, Retry, true, "does not exist on these brokers"},
 		kafka.LeaderNotAvailable:                 {kafkaAgain, Retry, true, "a partition has no leader"},
-		kafka.NotLeaderForPartition:              {kafkaAgain, Retry, true, "a partition's leader has moved"},
+		kafka.NotLeaderForPartition:              {kafkaAgain, Retry, false, "a partition's leader has moved"}, // perhaps while the batch waited for replicas
 		kafka.FencedLeaderEpoch:                  {kafkaAgain, Retry, true, "a partition's leader has moved"},
 		kafka.UnknownLeaderEpoch:                 {kafkaAgain, Retry, true, "a partition's leader has moved"},
 		kafka.BrokerNotAvailable:                 {kafkaAgain, Retry, true, "broker not available"},
