@@ -32,7 +32,14 @@ func (c *call) createSome(ctx context.Context, from, to int, told *flow.Batch) (
 	at := make([]int, 0, to-from)
 	for i := from; i < to; i++ {
 		n := &c.q.Entries[i]
-		if c.bound.spare != nil && sparedEntry(c.bound.spare, n) {
+		spared, err := c.sparedCreation(ctx, n)
+		switch {
+		case ended(err):
+			return err
+		case err != nil:
+			c.fail(i, n.Event, err)
+			continue
+		case spared:
 			c.res.Spared++
 			c.fail(i, n.Event, &Error{Code: CodeForbidden, Message: "this node protects an address of the entry"})
 			continue
@@ -53,6 +60,38 @@ func (c *call) createSome(ctx context.Context, from, to int, told *flow.Batch) (
 		}
 	}
 	return stop
+}
+
+// sparedCreation reports whether the guard keeps an entry from being made, or
+// the one that it would replace from being touched: the kernel finds that by its
+// tuple alone, so it may have addresses that the request does not tell of.
+func (c *call) sparedCreation(ctx context.Context, n *Entry) (bool, error) {
+	switch {
+	case c.bound.spare == nil:
+		return false, nil
+	case sparedEntry(c.bound.spare, n):
+		return true, nil
+	case !c.q.Replace:
+		return false, nil
+	}
+	old := flow.NewBatch(1)
+	err := c.read(ctx, c.keyOfNew(n), old)
+	if gone(err) {
+		return false, nil
+	}
+	return err == nil && c.spared(&old.Events()[0]), err
+}
+
+// keyOfNew names the entry that stands where one is to be made.
+func (c *call) keyOfNew(n *Entry) *Key {
+	if c.table == flow.TableExpect {
+		x := flow.ExpectKeyOf(&n.Event.Extra.Expect)
+		x.ID = nil
+		return &Key{Expect: &x}
+	}
+	k := flow.KeyOf(n.Event)
+	k.ID = nil
+	return &Key{Conntrack: &k}
 }
 
 func (c *call) creation(n *Entry) flow.Change {
@@ -84,17 +123,7 @@ func (c *call) applyOrTry(ctx context.Context, changes []flow.Change, at []int) 
 	b := flow.NewBatch(1)
 	for i := range changes {
 		b.Reset()
-		e := c.q.Entries[at[i]].Event
-		k := Key{Conntrack: &flow.Key{Tuple: e.Orig}}
-		if e.Got(flow.HasZone) {
-			k.Conntrack.Zone = e.Zone
-		}
-		if c.table == flow.TableExpect {
-			x := flow.ExpectKeyOf(&e.Extra.Expect)
-			x.ID = nil
-			k = Key{Expect: &x}
-		}
-		err := c.read(ctx, &k, b)
+		err := c.read(ctx, c.keyOfNew(&c.q.Entries[at[i]]), b)
 		switch {
 		case err == nil && !c.q.Replace:
 			results[i] = &Error{Code: CodeExists, Errno: unix.ErrnoName(unix.EEXIST), Message: "create: there is such an entry"}

@@ -26,8 +26,9 @@ const maxSkew = 10 * time.Second
 //
 // MaxAffected bounds every write, flush and zero among them: what would be
 // touched is counted first, and nothing is touched if it is more. Entries with
-// an address in Protect are never touched; a flush then deletes the others one
-// by one. See Executor for what Result tells of them.
+// an address in Protect are never touched, also not by a create that replaces
+// one; a flush then deletes the others one by one. See Executor for what Result
+// tells of them.
 //
 // The intent of a write is in the audit, on the disk, before it is carried out,
 // and how it ended afterwards. Every refusal is audited too, as far as

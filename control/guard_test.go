@@ -387,6 +387,39 @@ func TestGuardProtectCreate(t *testing.T) {
 	}
 }
 
+// TestGuardProtectReplace asks for entries whose tuple another one has: to
+// replace that is to change it, whatever addresses the request tells of.
+func TestGuardProtectReplace(t *testing.T) {
+	ns := testnet.New(t)
+	ns.Conntrack(t, "-I", "-p", "udp", "-s", "10.0.0.1", "-d", "10.0.0.2", "--sport", "1", "--dport", "53", "-t", "600", "--dst-nat", "192.0.2.17")
+	ns.Conntrack(t, "-I", "-p", "udp", "-s", "10.0.0.1", "-d", "10.0.0.2", "--sport", "1", "--dport", "53", "-t", "600", "-w", "7", "--src-nat", "192.0.2.18")
+	ns.Conntrack(t, "-I", "-p", "udp", "-s", "192.0.2.19", "-d", "10.0.0.2", "--sport", "8", "--dport", "53", "-t", "600", "--src-nat", "10.0.0.8")
+	add(t, ns, "udp", 2)
+	g, _ := guarded(t, executor(ns), func(c *Config) { c.Protect = []netip.Prefix{netip.MustParsePrefix("192.0.2.16/28")} })
+	for i, c := range []struct {
+		entry string
+		ok    bool
+	}{
+		{entry(1, `,"mark":77`), false},
+		{entry(1, `,"mark":77,"zone":7`), false},
+		{`{"proto":"udp","timeout":600,"mark":77,"orig":{"src":"10.0.0.2","dst":"192.0.2.1","sport":53,"dport":1}}`, true}, // new
+		{`{"proto":"udp","timeout":600,"mark":77,"orig":{"src":"10.0.0.2","dst":"10.0.0.8","sport":53,"dport":8}}`, false}, // an answer's tuple
+		{entry(2, `,"mark":77`), true},
+		{entry(3, `,"mark":77`), true},
+	} {
+		for _, dry := range []bool{true, false} {
+			q := issue(t, fmt.Sprintf("%d%v", i, dry), `"verb":"create","table":"conntrack","replace":true,"entries":[%s]`, c.entry)
+			q.DryRun = dry
+			res, _ := called(t, g, q)
+			if (res.Count == 1) != c.ok || (res.Spared == 1) == c.ok || !c.ok && res.Failures[0].Err.Code != CodeForbidden {
+				t.Errorf("%s, dry run %v: %+v", c.entry, dry, res)
+			}
+		}
+	}
+	_, rows := called(t, executor(ns), request(t, `"verb":"list","table":"conntrack","filter":{"mark":77}`))
+	equal(t, "marked", ports(rows), []int{2, 3, 53})
+}
+
 func TestSparedExpectation(t *testing.T) {
 	spare, err := protectFilter([]netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")})
 	if err != nil {
