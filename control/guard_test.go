@@ -273,6 +273,26 @@ func TestLedgerIsBounded(t *testing.T) {
 	}
 }
 
+// TestLedgerForgets has a write begin that was judged to be in time just before
+// its answer was forgotten.
+func TestLedgerForgets(t *testing.T) {
+	l := newLedger(3)
+	now := time.Now()
+	until := now.Add(time.Minute)
+	if _, err := l.begin("a", [32]byte{}, now, until); err != nil {
+		t.Fatal(err)
+	}
+	l.answered("a", &Result{Count: 1}, nil)
+	for _, later := range []time.Time{until.Add(2 * time.Second), now} { // the clock may be set back, too
+		if answer, err := l.begin("a", [32]byte{}, later, until); err == nil && answer == nil {
+			t.Error("it would be carried out twice")
+		}
+	}
+	if _, err := l.begin("b", [32]byte{}, now, until.Add(time.Minute)); err != nil {
+		t.Error(err)
+	}
+}
+
 // bigEntries are writes that would each touch more than two of the sample's entries.
 var bigWrites = []string{
 	`"verb":"delete","filter":{"mark":"0/0x80"}`, `"verb":"delete","filter":{"proto":"udp"}`, `"verb":"flush"`, `"verb":"zero"`,

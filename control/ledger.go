@@ -19,6 +19,7 @@ type ledger struct {
 	most    int
 	entries map[string]*answered
 	swept   time.Time
+	lost    time.Time // of those forgotten, the last until
 }
 
 // answered is a write that was begun.
@@ -36,7 +37,8 @@ func newLedger(most int) *ledger {
 
 // begin notes that a write begins, or gives the answer that the same write had.
 // The error says that it cannot begin: it is under way, its ID was another's,
-// or too many are remembered.
+// or too many are remembered; or its answer may have been forgotten since it was
+// judged to be in time.
 func (l *ledger) begin(id string, digest [sha256.Size]byte, now, until time.Time) (*answered, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,6 +51,8 @@ func (l *ledger) begin(id string, digest [sha256.Size]byte, now, until time.Time
 		return nil, &Error{Code: CodeBusy, Field: "request", Message: "this write is under way: ask again for its answer"}
 	case old != nil:
 		return old, nil
+	case !until.After(l.lost):
+		return nil, &Error{Code: CodeForbidden, Field: "issued_at", Message: "is too long ago: whether the write was carried out is not known any more"}
 	case len(l.entries) >= l.most:
 		return nil, &Error{Code: CodeBusy, Message: "too many writes in too short a time: none can be remembered until the oldest are out of date"}
 	}
@@ -65,6 +69,9 @@ func (l *ledger) sweep(now time.Time) {
 	for id, a := range l.entries {
 		if a.done && now.After(a.until) {
 			delete(l.entries, id)
+			if a.until.After(l.lost) {
+				l.lost = a.until
+			}
 		}
 	}
 }
