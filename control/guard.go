@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -196,5 +197,19 @@ func digest(ctx context.Context, q *Request) [sha256.Size]byte {
 	if err != nil {
 		text = []byte(err.Error())
 	}
-	return sha256.Sum256(fmt.Appendf(text, "\n%q %q", peer.User, peer.Info))
+	return sha256.Sum256(fmt.Appendf(text, "\n%q %q", peer.User, callerOf(peer.Info)))
+}
+
+// callerOf is what of Nats-Request-Info stays when a request is sent again: the
+// rest of it, such as the round trip, is of a connection and a moment.
+func callerOf(info string) string {
+	var who struct {
+		Account string `json:"acc"`
+		Service string `json:"svc"`
+		User    string `json:"user"`
+	}
+	if json.Unmarshal([]byte(info), &who) != nil {
+		return info
+	}
+	return fmt.Sprintf("%q", who)
 }

@@ -188,6 +188,29 @@ func TestGuardOnce(t *testing.T) {
 	})
 }
 
+// TestGuardOnceAcrossAccounts repeats a write over a new connection, as
+// nats-server tells of the caller where accounts share a service.
+func TestGuardOnceAcrossAccounts(t *testing.T) {
+	g, _ := guarded(t, executor(sample(t)), nil)
+	q := issue(t, "once", `"verb":"delete","table":"conntrack","filter":{"sport":1}`)
+	for i, c := range []struct {
+		info string
+		code Code
+	}{
+		{`{"start":"2026-01-02T03:04:05Z","host":"192.0.2.1","id":6,"acc":"OPS","user":"ann","rtt":1000}`, 0},
+		{`{"start":"2026-01-02T03:04:09Z","host":"192.0.2.1","id":9,"acc":"OPS","user":"ann","rtt":2000}`, 0},
+		{`{"acc":"OPS","user":"bob"}`, CodeInvalid},
+		{`{"acc":"OTHER","user":"ann"}`, CodeInvalid},
+		{`no JSON`, CodeInvalid},
+	} {
+		res, err := g.Call(WithPeer(t.Context(), Peer{Info: c.info}), q, nil)
+		switch {
+		case c.code != 0 && (err == nil || asOurs(err).Code != c.code), c.code == 0 && (err != nil || res.Count != 1 || res.Repeated != (i > 0)):
+			t.Errorf("%s: %+v, %v", c.info, res, err)
+		}
+	}
+}
+
 // TestGuardOnceFailed repeats what was refused after it began: the answer is the same.
 func TestGuardOnceFailed(t *testing.T) {
 	ns := sample(t)
