@@ -28,6 +28,7 @@ type answer struct {
 	chunks *chunker
 	watch  bool
 	plain  bool          // the caller does not acknowledge
+	missed bool          // rows of a write were not told, since the caller had left
 	bound  time.Duration // how long it may take; 0 is for ever
 	stop   context.CancelCauseFunc
 }

@@ -28,10 +28,13 @@ func (s *Service) carryOut(ctx context.Context, a *answer) (*Result, *Error) {
 	if err == nil && a.watch {
 		err = context.Cause(ctx) // a watch ends only because something ends it
 	}
-	if a.out.ended() == nil {
+	switch over := a.out.ended(); {
+	case over == nil:
 		if more := a.chunks.flush(ctx); err == nil {
 			err = more
 		}
+	case err == nil && (a.missed || a.chunks.held > 0): // it may be heard again, and must not take this for all
+		err = over
 	}
 	if res != nil {
 		res.Node = s.o.Origin.Node
@@ -54,6 +57,7 @@ func (a *answer) rows(ctx context.Context, b *flow.Batch) error {
 	}
 	if over := a.out.ended(); over != nil && context.Cause(ctx) == nil {
 		a.chunks.drop()
+		a.missed = true
 		return nil
 	}
 	return err

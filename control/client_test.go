@@ -342,3 +342,41 @@ func TestWriteOutlivesItsCaller(t *testing.T) {
 		t.Errorf("the write ended with %v", err)
 	}
 }
+
+// TestWriteOutlivesItsCallersSilence: a caller that is heard again after the node
+// gave it up learns how the write ended, and that it was not told all rows of it.
+func TestWriteOutlivesItsCallersSilence(t *testing.T) {
+	noLeaks(t)
+	b := natstest.Start(t)
+	o, f := newOrigin("edge-1", 1), newFreezer(t, b)
+	ended := make(chan error, 1)
+	runNode(t, b.Dial(t), o, callFunc(func(ctx context.Context, q *Request, rows func(*flow.Batch) error) (*Result, error) {
+		res, err := tableOfRows(o, 200000)(ctx, &Request{Verb: VerbList}, rows)
+		ended <- err
+		return res, err
+	})).serving(t)
+	c := newClient(t, b.Dial(t, f.through), func(o *ClientOptions) { o.Silence = patience })
+	type answer struct {
+		res *Result
+		err error
+	}
+	answers, rows := make(chan answer, 1), 0
+	go func() {
+		res, err := c.Node("edge-1").Call(within(t), &Request{Verb: VerbDelete, Table: TableConntrack, Rows: true}, func(b *flow.Batch) error {
+			if rows += b.Len(); rows > 10000 {
+				f.set(true)
+			}
+			return nil
+		})
+		answers <- answer{res, err}
+	}()
+	if err := <-ended; err != nil {
+		t.Errorf("the write ended with %v", err)
+	}
+	f.set(false)
+	a := <-answers
+	var cut *Error
+	if !errors.As(a.err, &cut) || cut.Code != CodeCut || a.res.Count != 200000 || rows >= 200000 {
+		t.Errorf("%d rows came: %+v, %v", rows, a.res, a.err)
+	}
+}
