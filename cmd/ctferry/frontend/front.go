@@ -131,11 +131,15 @@ func (f *Front) help(c *conntrack.Command) int {
 	return exitOK
 }
 
-// stamp gives a request what does not depend on the line. It has no timeout:
+// aim gives a request what the line says of where and how. It gets no timeout:
 // a table may be large and -E has no end; --wait is for a node that is silent.
-func stamp(q *control.Request, t Target) {
-	q.ID, q.IssuedAt, q.NetNS = rand.Text(), time.Now(), t.NetNS
+func aim(q *control.Request, t Target) {
+	q.NetNS = t.NetNS
 	if q.Verb.Writes() {
 		q.DryRun = t.DryRun
 	}
 }
+
+// stamp makes a request one that is issued now. Nodes refuse a write that was
+// issued long ago, so those of a file are stamped one by one.
+func stamp(q *control.Request) { q.ID, q.IssuedAt = rand.Text(), time.Now() }

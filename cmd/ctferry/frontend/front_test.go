@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/source/flow"
@@ -23,11 +24,14 @@ type script struct {
 	result control.Result
 	err    error
 	gap    bool // a gap record comes after the rows
+	takes  time.Duration
+	at     []time.Time // when it was asked
 }
 
 // Call implements control.Caller.
 func (s *script) Call(_ context.Context, q *control.Request, rows func(*flow.Batch) error) (*control.Result, error) {
-	s.asked = append(s.asked, *q)
+	s.asked, s.at = append(s.asked, *q), append(s.at, time.Now())
+	time.Sleep(s.takes)
 	if err := q.Validate(); err != nil {
 		return &control.Result{}, err
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ctferry/ctferry/control"
 )
@@ -31,6 +33,23 @@ func TestLoadIsBatched(t *testing.T) {
 	if entries != 10001 || verbs != "f"+strings.Repeat("c", 100)+"dc" {
 		t.Errorf("%d entries in requests %s", entries, verbs)
 	}
+}
+
+// TestLoadIssuesEachWhenItIsDue loads a file for longer than a node takes a
+// write after it was issued.
+func TestLoadIssuesEachWhenItIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := script{takes: 3 * time.Minute}
+		runLine(Local(&s, nil), strings.Repeat("-D -p 50\n", 3), "-R", "-")
+		for i, q := range s.asked {
+			if age := s.at[i].Sub(q.IssuedAt); age != 0 {
+				t.Errorf("request %d was issued %v before it was sent", i, age)
+			}
+		}
+		if len(s.asked) != 3 {
+			t.Errorf("%d requests", len(s.asked))
+		}
+	})
 }
 
 // TestLoadTellsWhere names the line of what fails, and goes on.

@@ -36,7 +36,7 @@ func (f *Front) steps(commands []*conntrack.Command, places []string, t Target) 
 		if err != nil {
 			return nil, err
 		}
-		stamp(q, t)
+		aim(q, t)
 		s := step{request: q, commands: []*conntrack.Command{c}}
 		if places != nil {
 			s.places = []string{places[i]}

@@ -29,6 +29,7 @@ type run struct {
 
 // do carries out one step, prints, and gives the exit code.
 func (r *run) do(ctx context.Context, s *step) int {
+	stamp(s.request)
 	if r.cmd.Output.Has(conntrack.OutputSave) && r.hosts.Several() {
 		return r.refuse(wrong("cannot save several nodes at once: use `--node' with one name"))
 	}
