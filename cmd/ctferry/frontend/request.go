@@ -66,6 +66,9 @@ func joins(s *step, c *conntrack.Command) bool {
 
 // request says what a command asks for; nil is nothing at all.
 func (f *Front) request(c *conntrack.Command, t Target) (*control.Request, error) {
+	if t.Limit > 0 && !limited(c) {
+		return nil, wrong("Illegal option `--limit' with this command")
+	}
 	q := &control.Request{Table: tableName(c.Table)}
 	switch c.Verb {
 	case conntrack.VerbList, conntrack.VerbDelete, conntrack.VerbUpdate, conntrack.VerbEvents:
@@ -87,6 +90,17 @@ func (f *Front) request(c *conntrack.Command, t Target) (*control.Request, error
 		q.Verb = control.VerbStats
 	}
 	return q, nil
+}
+
+// limited reports whether --limit bounds a command.
+func limited(c *conntrack.Command) bool {
+	switch c.Verb {
+	case conntrack.VerbList, conntrack.VerbUpdate:
+		return true
+	case conntrack.VerbDelete:
+		return c.Table == conntrack.TableConntrack // the tuple of an expectation names one
+	}
+	return false
 }
 
 func expectOf(c *conntrack.Command) control.Key {
@@ -114,9 +128,7 @@ func (f *Front) selection(q *control.Request, c *conntrack.Command, t Target) (e
 	case c.Verb == conntrack.VerbEvents:
 		q.Verb, q.Types, q.Buffer = control.VerbWatch, c.Events, socketBuffer(c)
 	}
-	if q.Verb != control.VerbWatch {
-		q.Limit = t.Limit
-	}
+	q.Limit = t.Limit
 	if c.Table == conntrack.TableExpect {
 		return nil // no filter but the family
 	}

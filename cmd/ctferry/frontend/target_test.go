@@ -35,7 +35,13 @@ func TestTargetRefusals(t *testing.T) {
 		"-L --fleet --wait x": "expected a duration such as 5s",
 		"-L --limit 0":        "Bad value `0' for `--limit'",
 		"-L --node":           "option `--node' requires an argument",
-		"-L -c 5":             "`--secmark' cannot be carried out",
+		"-F --limit 5":        "Illegal option `--limit' with this command",
+		"-C --limit 5":        "Illegal option `--limit'",
+		"-E --limit 5":        "Illegal option `--limit'",
+		"-G --limit 5 -p 50 -s 1.1.1.1 -d 2.2.2.2":        "Illegal option `--limit'",
+		"-A --limit 5 -p 50 -s 1.1.1.1 -d 2.2.2.2 -t 1":   "Illegal option `--limit'",
+		"-D expect --limit 5 -p 50 -s 1.1.1.1 -d 2.2.2.2": "Illegal option `--limit'",
+		"-L -c 5": "`--secmark' cannot be carried out",
 	} {
 		got := runLine(Local(&script{}, nil), "", strings.Fields(line)...)
 		if got.code != exitUsage || !strings.Contains(got.errOut, want) || !strings.Contains(got.errOut, "Try `ctferry -h'") {
