@@ -28,7 +28,7 @@ func (r *run) figures(ctx context.Context, q *control.Request) int {
 func (p *printer) figures(a *control.Answer) {
 	node := ""
 	if p.named {
-		node = a.Node
+		node = plain(a.Node)
 	}
 	if a.Result.CPUs == nil {
 		n := a.Result.Count

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/source/flow"
@@ -43,7 +44,7 @@ func (s *script) Call(_ context.Context, q *control.Request, rows func(*flow.Bat
 			return &control.Result{}, err
 		}
 	}
-	if s.gap {
+	if s.gap && rows != nil {
 		b.Reset()
 		lost := uint64(7)
 		e := b.Next()
@@ -270,6 +271,31 @@ func TestNodesSilent(t *testing.T) {
 	}
 	if fmt.Sprint(got.target.Nodes) != "[a b c]" {
 		t.Errorf("nodes %q", got.target.Nodes)
+	}
+}
+
+// TestNodesSpeakToNoTerminal has a node send control characters wherever it can.
+func TestNodesSpeakToNoTerminal(t *testing.T) {
+	const bad = "a\x1b[2J\nb\u009b"
+	var e flow.Event
+	new(script).row(&e, 9)
+	callers := func() Hosts {
+		return Nodes([]string{"a", "b"}, []control.Caller{
+			&script{rows: 1, node: bad, gap: true, err: &control.Error{Code: control.CodeBusy, Message: bad}},
+			&script{result: control.Result{Failed: 1, Failures: []control.Failure{{Index: -1, Event: &e, Err: &control.Error{Code: 500, Message: bad}}}}},
+		}, nil)
+	}
+	for _, line := range []string{"-L", "-L -o xml", "-D", "-F", "-C", "-E"} {
+		got := runLine(callers(), "", strings.Fields(line)...)
+		for _, c := range got.out + got.errOut {
+			if c != '\n' && unicode.IsControl(c) {
+				t.Errorf("%s: %q\n%q", line, got.out, got.errOut)
+				break
+			}
+		}
+		if strings.Contains("\n"+got.out+"\n"+got.errOut, "\nb") {
+			t.Errorf("%s: a line of its own: %q\n%q", line, got.out, got.errOut)
+		}
 	}
 }
 

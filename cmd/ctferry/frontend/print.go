@@ -134,7 +134,7 @@ func (p *printer) nodeOf(e *flow.Event) string {
 	if !p.named || e.Origin == nil {
 		return ""
 	}
-	return e.Origin.Node
+	return plain(e.Origin.Node)
 }
 
 // begin is where a line is appended; XML's header stands before the first one.

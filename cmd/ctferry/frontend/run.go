@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/ctferry/ctferry/cmd/ctferry/conntrack"
 	"github.com/ctferry/ctferry/control"
@@ -142,7 +143,21 @@ func (r *run) complain(node, text string) {
 	if node != "" && !strings.HasPrefix(text, "node ") {
 		text = "node " + node + ": " + text
 	}
+	if node != "" { // all of it may be the node's words
+		text = plain(text)
+	}
 	r.say("%s", text)
+}
+
+// plain has a question mark for every control character: what comes from a node
+// must not look like a line of its own or speak to a terminal.
+func plain(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return '?'
+		}
+		return c
+	}, s)
 }
 
 // total adds up what hosts counted.
