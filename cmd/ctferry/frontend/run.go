@@ -75,8 +75,8 @@ func (r *run) rows(ctx context.Context, q *control.Request) int {
 		return r.unwritten(err)
 	}
 	count, code := p.count, r.judge(answers, err)
-	if !q.Rows && r.cmd.Verb == conntrack.VerbDelete { // of expectations
-		count = total(answers)
+	if q.Verb.Writes() { // what was done counts, also where not all of it was told
+		count = max(count, total(answers))
 	}
 	return r.summary(count, code)
 }
@@ -101,7 +101,7 @@ func (r *run) judge(answers []control.Answer, err error) int {
 		switch {
 		case silent(a.Err):
 			code = exitSilent
-		case a.Err != nil || a.Result != nil && a.Result.Failed > 0:
+		case a.Err != nil || a.Result != nil && (a.Result.Failed > 0 || r.leftover(a.Result)):
 			code = max(code, exitFailed)
 		}
 		if a.Result != nil {
@@ -130,12 +130,24 @@ func (r *run) result(a *control.Answer) {
 	if more := a.Result.Failed - uint64(len(a.Result.Failures)); len(a.Result.Failures) > 0 && more > 0 {
 		r.complain(a.Node, fmt.Sprintf("Operation failed: %d more", more))
 	}
-	if a.Result.Truncated {
+	switch {
+	case r.leftover(a.Result):
+		r.complain(a.Node, "more entries have come than may be touched: some are left")
+	case a.Result.Truncated:
 		r.complain(a.Node, "there are more entries than `--limit' lets be shown")
+	}
+	if n := a.Result.Spared; n > 0 && a.Result.Failed == 0 { // what was named is a failure
+		r.complain(a.Node, fmt.Sprintf("%d entries were left alone: the node protects an address of each", n))
 	}
 	if a.Result.Interrupted {
 		r.complain(a.Node, "the table changed while it was read: entries may be missing or shown twice")
 	}
+}
+
+// leftover reports whether something that was to be touched was not, because of
+// how many may be.
+func (r *run) leftover(res *control.Result) bool {
+	return res.Truncated && r.cmd.Verb != conntrack.VerbList
 }
 
 // complain is say with the node's name.
@@ -250,12 +262,15 @@ func (r *run) flush(ctx context.Context, q *control.Request) int {
 		what = "expectation"
 	}
 	for i := range answers {
-		if answers[i].Err != nil {
+		if answers[i].Err != nil || r.leftover(answers[i].Result) {
 			continue
 		}
 		text := what + " table has been emptied."
-		if r.target.DryRun {
+		switch {
+		case r.target.DryRun:
 			text = fmt.Sprintf("%s table would have been emptied of %d entries.", what, answers[i].Result.Count)
+		case answers[i].Result.Spared > 0:
+			text = what + " table has been emptied of all others."
 		}
 		r.complain(answers[i].Node, text)
 	}
