@@ -71,6 +71,7 @@ type Auditor struct {
 	filled  time.Time // when tokens were last added
 	omitted uint64    // refusals left out since the last record
 	stats   AuditStats
+	issued  time.Time // issued_at of the intents, the latest
 }
 
 // AuditStats count since the Auditor was made.
@@ -128,7 +129,37 @@ func (a *Auditor) intent(ctx context.Context, q *Request) error {
 	if err := a.write(&w, true); err != nil {
 		return &Error{Code: CodeUnavailable, Message: "the write cannot be audited, so it is not carried out: " + err.Error()}
 	}
+	a.issued = latest(a.issued, q.IssuedAt)
 	return nil
+}
+
+// lastIssued is issued_at of the latest write that was begun, by this run or, as
+// far as the end of the file tells, by those before it. What a clock told that
+// has been set back since is passed over: it would keep writes out until then.
+func (a *Auditor) lastIssued() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	most := time.Now().Add(maxSkew)
+	if a.issued.After(most) {
+		a.issued = time.Time{}
+	}
+	for line := range bytes.Lines(a.file.end()) {
+		var r struct {
+			Phase    string    `json:"phase"`
+			IssuedAt time.Time `json:"issued_at"`
+		}
+		if json.Unmarshal(line, &r) == nil && r.Phase == "intent" && !r.IssuedAt.After(most) {
+			a.issued = latest(a.issued, r.IssuedAt)
+		}
+	}
+	return a.issued
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // done writes how a write ended.

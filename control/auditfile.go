@@ -58,6 +58,19 @@ func (f *auditFile) ready() error {
 	return nil
 }
 
+// endBytes is how much of the file end gives.
+const endBytes = 1 << 20
+
+// end gives the last lines of the file, if it is open. The first may be torn.
+func (f *auditFile) end() []byte {
+	if f.file == nil {
+		return nil
+	}
+	b := make([]byte, min(f.size, endBytes))
+	n, _ := f.file.ReadAt(b, f.size-int64(len(b))) // as much as can be read
+	return b[:n]
+}
+
 // append appends a line. With sync it is on the disk when there is no error;
 // with an error nothing of it is in the file, as far as that can be had.
 func (f *auditFile) append(line []byte, sync bool) error {

@@ -45,6 +45,7 @@ type Guard struct {
 	slots   chan struct{} // one for each request under way that is no watch
 	watches chan struct{}
 	started time.Time
+	taken   time.Time // issued_at of the latest write that an earlier guard took
 }
 
 // NewGuard makes a guard. Where a verb that writes is allowed, the audit's file
@@ -61,7 +62,7 @@ func NewGuard(c Config, x *Executor, a *Auditor) (*Guard, error) {
 	}
 	return &Guard{
 		cfg: c, inner: x, audit: a, spare: spare, ids: newLedger(maxAnswers),
-		slots: make(chan struct{}, max(1, c.Concurrent)), watches: make(chan struct{}, max(0, c.Watchers)), started: time.Now(),
+		slots: make(chan struct{}, max(1, c.Concurrent)), watches: make(chan struct{}, max(0, c.Watchers)), started: time.Now(), taken: a.lastIssued(),
 	}, nil
 }
 
@@ -145,7 +146,7 @@ func (g *Guard) fresh(q *Request) error {
 		return &Error{Code: CodeForbidden, Field: "issued_at", Message: fmt.Sprintf("is %v in the future, by this node's clock", (-age).Round(time.Millisecond))}
 	case age > g.cfg.MaxAge:
 		return &Error{Code: CodeForbidden, Field: "issued_at", Message: fmt.Sprintf("is %v ago, by this node's clock, and it takes at most %v", age.Round(time.Millisecond), g.cfg.MaxAge)}
-	case q.IssuedAt.Before(g.started):
+	case q.IssuedAt.Before(g.started), !q.IssuedAt.After(g.taken):
 		return &Error{Code: CodeForbidden, Field: "issued_at", Message: "is from before this node's service began, which cannot know whether it was carried out: issue the write again"}
 	}
 	return nil

@@ -211,6 +211,41 @@ func TestGuardOnceAcrossAccounts(t *testing.T) {
 	}
 }
 
+// TestGuardOnceAfterARestart repeats a write of a caller whose clock is ahead, to
+// the guard that a reload makes and to that of the next run.
+func TestGuardOnceAfterARestart(t *testing.T) {
+	ns := sample(t)
+	synctest.Test(t, func(t *testing.T) {
+		g, audit := guarded(t, executor(ns), nil)
+		q := issue(t, "once", `"verb":"delete","table":"conntrack","filter":{"sport":1}`)
+		q.IssuedAt = q.IssuedAt.Add(maxSkew / 2)
+		called(t, g, q)
+		add(t, ns, "udp", 1)
+		again := NewAuditor(AuditOptions{Config: Audit{Path: audit}, Node: "edge"})
+		defer again.Close()
+		for _, a := range []*Auditor{g.audit, again} {
+			time.Sleep(time.Second)
+			next, err := NewGuard(g.cfg, executor(ns), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused(t, next, q, CodeForbidden, "issued_at")
+			later := *q
+			later.ID, later.IssuedAt = "other", q.IssuedAt.Add(1)
+			later.DryRun = true
+			called(t, next, &later)
+			q.IssuedAt = later.IssuedAt // the latest that was taken
+		}
+		if err := again.intent(t.Context(), &Request{ID: "b", Verb: VerbFlush, Table: TableConntrack, IssuedAt: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		if ahead := time.Until(again.lastIssued()); ahead > maxSkew {
+			t.Errorf("no write would be taken for %v, because a clock was wrong", ahead)
+		}
+		equal(t, "left", left(t, ns), []int{1, 2, 3, 4, 5, 6, 7, 8})
+	})
+}
+
 // TestGuardOnceFailed repeats what was refused after it began: the answer is the same.
 func TestGuardOnceFailed(t *testing.T) {
 	ns := sample(t)
