@@ -102,10 +102,13 @@ func (s *Service) bound(q *Request, renewed bool) time.Duration {
 // abandoned is called when the caller ends the answer, or is gone. A write that
 // has begun is then carried on: the caller may ask for its result again.
 func (a *answer) abandoned(why *Error) {
-	if why == errCancelled || !a.q.Verb.Writes() || a.q.Verb == VerbZero {
+	if why == errCancelled || !a.outlives() {
 		a.stop(why)
 	}
 }
+
+// outlives reports whether the request goes on when its rows are not heard.
+func (a *answer) outlives() bool { return a.q.Verb.Writes() && a.q.Verb != VerbZero }
 
 // enter notes the answer under its token.
 func (s *Service) enter(token string, a *answer) error {

@@ -49,11 +49,15 @@ func (s *Service) carryOut(ctx context.Context, a *answer) (*Result, *Error) {
 	return res, refusal
 }
 
-// rows sends a batch. To whoever has left nothing is sent, and a write goes on.
+// rows sends a batch. To whoever has left nothing is sent, and a write goes on;
+// so it does where its rows cannot be sent.
 func (a *answer) rows(ctx context.Context, b *flow.Batch) error {
 	err := a.chunks.add(ctx, b)
 	if err == nil && a.watch {
 		err = a.chunks.flush(ctx)
+	}
+	if err != nil && a.outlives() && context.Cause(ctx) == nil {
+		a.out.stop(toError(ctx, err))
 	}
 	if over := a.out.ended(); over != nil && context.Cause(ctx) == nil {
 		a.chunks.drop()

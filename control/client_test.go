@@ -380,3 +380,34 @@ func TestWriteOutlivesItsCallersSilence(t *testing.T) {
 		t.Errorf("%d rows came: %+v, %v", rows, a.res, a.err)
 	}
 }
+
+// TestWriteOutlivesTheServer: a write goes on when its rows cannot be sent, since
+// NATS went away or because one is too large.
+func TestWriteOutlivesTheServer(t *testing.T) {
+	noLeaks(t)
+	b := natstest.Start(t)
+	o, ended := newOrigin("edge-1", 1), make(chan error, 1)
+	huge := newOrigin("edge-1", 1)
+	huge.Meta = []flow.Pair{{Key: "long", Value: string(make([]byte, 2<<20))}}
+	runNode(t, b.Dial(t), o, callFunc(func(ctx context.Context, q *Request, rows func(*flow.Batch) error) (*Result, error) {
+		from := o
+		if q.ID == "huge" {
+			from = huge
+		} else {
+			b.Stop()
+		}
+		res, err := tableOfRows(from, 10000)(ctx, &Request{Verb: VerbList}, rows)
+		ended <- err
+		return res, err
+	})).serving(t)
+	for _, id := range []string{"huge", "lost"} {
+		_, err := newClient(t, b.Dial(t)).Node("edge-1").Call(within(t), &Request{ID: id, Verb: VerbDelete, Table: TableConntrack, Rows: true}, nil)
+		var large *Error
+		if id == "huge" && (!errors.As(err, &large) || large.Code != CodeTooLarge) || err == nil {
+			t.Errorf("%s: the caller got %v", id, err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("%s: the write ended with %v", id, err)
+		}
+	}
+}
