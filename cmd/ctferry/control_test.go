@@ -156,7 +156,7 @@ func TestControlNeedsRestart(t *testing.T) {
 		was, is []string
 		want    string
 	}{
-		{nil, []string{"control.site=x", "control.connection=b", "control.audit.keep=1"}, ""},
+		{nil, []string{"control.site=x", "control.connection=b", "control.audit.keep=1", "nats_server.max_connections=7"}, ""},
 		{nil, []string{"control.enabled=true"}, "control.enabled"},
 		{nil, []string{"nats_server.enabled=true"}, "nats_server"},
 		{[]string{"control.enabled=true"}, []string{"control.enabled=true", "control.connection=b"}, "control.connection"},

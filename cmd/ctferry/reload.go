@@ -62,7 +62,9 @@ func controlNeedsRestart(was, is *configs.Config) (keys []string) {
 			keys = append(keys, key)
 		}
 	}
-	differ("nats_server", was.NATSServer, is.NATSServer)
+	if was.NATSServer.Enabled || is.NATSServer.Enabled {
+		differ("nats_server", was.NATSServer, is.NATSServer)
+	}
 	differ("control.enabled", was.Control.Enabled, is.Control.Enabled)
 	if was.Control.Enabled && is.Control.Enabled {
 		differ("control.connection", []any{was.ControlConnection, was.Control.Connection}, []any{is.ControlConnection, is.Control.Connection})
