@@ -175,7 +175,7 @@ func TestNATSBodyAllocates(t *testing.T) {
 	n.pen.wire = &natsWire{Conn: conn}
 	b := through(newMemory(1<<30, 60_000, encode.Lines, false), natsRecords(0, 3000))
 	for _, b := range []*Batch{b, {Records: b.Records}} {
-		allocs := testing.AllocsPerRun(20, func() {
+		write := func() {
 			n.plan.arrange(b.Records, 100_000, 1<<20)
 			n.body.begin(b)
 			for i := range n.plan.messages {
@@ -186,7 +186,11 @@ func TestNATSBodyAllocates(t *testing.T) {
 			if n.body.end(); n.pen.flush() != nil {
 				t.Fatal("not written")
 			}
-		})
+		}
+		allocs := testing.AllocsPerRun(20, write)
+		for range 5 { // it counts the whole process, and what other tests started may not have ended yet
+			allocs = min(allocs, testing.AllocsPerRun(20, write))
+		}
 		if allocs > 0 {
 			t.Errorf("frames %v: %v allocations for %d messages", b.frames != nil, allocs, len(n.plan.messages))
 		}
