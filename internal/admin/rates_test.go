@@ -86,11 +86,11 @@ func TestSampler(t *testing.T) {
 			g.Standstill = 0.1
 			return g
 		})
+		if s.latest() != nil {
+			t.Error("a snapshot before one was taken")
+		}
 		done := make(chan struct{})
 		go func() { defer close(done); s.run(t.Context()) }()
-		if s.latest() != nil {
-			t.Error("a snapshot before there was time")
-		}
 		time.Sleep(time.Minute + time.Millisecond)
 		snap := s.fresh(t.Context())
 		if n != 62 || !snap.Time.Equal(time.Now()) || snap.Rates.Seconds > 5 || snap.Rates.Received < 990 || snap.Rates.Received > 1010 {
