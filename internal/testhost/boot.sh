@@ -1,15 +1,27 @@
 # boot.sh FOLDER SHARE: run in a mount namespace of its own. Boots systemd over an
 # overlay of / whose changes live in FOLDER, with SHARE as /mnt. Prints the
 # process id of the new process 1, waits until standard input ends, and leaves
-# nothing behind.
+# nothing behind, FOLDER included. What a killed one left, the next removes.
 set -e
+trap '' HUP INT TERM # which go to the whole process group; standard input tells when to end
 folder=$1 share=$2
+name=${folder##*/}
 mount --make-rprivate /
+# FOLDER is locked as long as something of the host lives: unshare keeps the file open.
+exec 9<"$folder"
+flock -n 9
 mount -t tmpfs -o mode=755 tmpfs "$folder"
 cd "$folder"
 mkdir cgroup upper work root
 mount -t cgroup2 cgroup2 cgroup
-group=$folder/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/ctferry-test-$$
+
+# A folder that is not locked is litter, but a young one may be about to be locked.
+find "${folder%/*}" -maxdepth 1 -type d -name 'ctferry-host-*' -mmin +1 | while read -r old; do
+	flock -n "$old" sh -c 'find "$1" -depth -type d -path "*/$2*" -exec rmdir {} + && rmdir "$0"' \
+		"$old" "$folder/cgroup" "${old##*/}" || true
+done
+
+group=$folder/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/$name
 mkdir "$group"
 mount -t overlay -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" overlay root
 mount --bind "$share" root/mnt
@@ -75,3 +87,6 @@ until find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || [ $tries -gt 
 	tries=$((tries + 1))
 	sleep 0.1
 done
+cd /
+umount -l "$folder"
+rmdir "$folder"

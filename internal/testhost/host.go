@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -30,7 +31,7 @@ type Host struct {
 	pid    int // process 1, as it is called out here
 	boot   *exec.Cmd
 	off    io.Closer // closing it ends the host
-	folder string    // where its file systems are mounted, for boot alone
+	folder string    // where its file systems are mounted, for boot alone; its cgroup has the same name
 }
 
 // Boot makes a host in the network namespace ns and waits until it is up; share
@@ -63,7 +64,7 @@ func need(tb testnet.TB) {
 	if _, err := os.Stat(systemd); err != nil {
 		testnet.Unavailable(tb, "a host of its own needs systemd: %v", err)
 	}
-	for _, tool := range []string{"unshare", "nsenter", "pivot_root"} {
+	for _, tool := range []string{"unshare", "nsenter", "pivot_root", "flock"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			testnet.Unavailable(tb, "a host of its own needs util-linux: %v", err)
 		}
@@ -115,7 +116,11 @@ func (h *Host) wait(patience time.Duration) error {
 
 // end stops everything and removes what the host left.
 func (h *Host) end() error {
-	return errors.Join(h.off.Close(), h.boot.Wait(), os.Remove(h.folder))
+	err := errors.Join(h.off.Close(), h.boot.Wait())
+	if left := os.Remove(h.folder); !errors.Is(left, fs.ErrNotExist) { // boot.sh has removed it, unless it failed
+		err = errors.Join(err, left)
+	}
+	return err
 }
 
 // Command prepares a command that runs in there, as root.
