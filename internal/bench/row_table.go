@@ -23,7 +23,11 @@ func levels() []int { return []int{10_000, 100_000, 1_000_000} }
 // with and without the table of live flows.
 func rowTable(ctx context.Context, l *lab) (lines []line, err error) {
 	// No rotation: removing a file of the page cache would be on the account of whoever is measured then.
-	if err := l.room(int64(l.scaled(1000 * (levels()[len(levels())-1] + len(levels())*l.rounds*tableEvents)))); err != nil {
+	flows := 0
+	for _, level := range levels() {
+		flows += level + l.rounds*tableEvents
+	}
+	if err := l.room(int64(l.scaled(1000 * flows))); err != nil {
 		return nil, err
 	}
 	for _, track := range []bool{false, true} {
@@ -36,120 +40,134 @@ func rowTable(ctx context.Context, l *lab) (lines []line, err error) {
 	return lines, nil
 }
 
-// growing measures one process while its namespaces fill.
+// crowd is a process of ours, and the namespaces in which so many flows live while it listens.
+type crowd struct {
+	line   line
+	spaces []*testnet.Namespace
+	live   int
+	heard  *running
+}
+
+// growing measures processes side by side, round by round, each with its own number of live flows.
 func (l *lab) growing(ctx context.Context, track bool) (lines []line, err error) {
-	spaces, names, err := l.namedSpaces()
+	crowds := make([]*crowd, len(levels()))
 	defer func() {
-		for _, ns := range spaces {
-			err = errors.Join(err, ns.Close())
+		for _, c := range crowds {
+			if c != nil {
+				err = errors.Join(err, c.close(ctx))
+			}
 		}
 	}()
-	if err != nil {
-		return nil, err
-	}
-	w := ferryWay{name: "ctferry", receive: "auto", encodings: []string{"json"}, source: "netns: [" + strings.Join(names, ", ") + "]"}
-	if track {
-		w.name, w.source = "ctferry with track", w.source+", track: {enabled: true, max_flows: 2000000}"
-	}
-	r, err := l.listenIn(ctx, l.ferryAs(w))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	first, live := line{}, 0
-	for _, level := range levels() {
-		if err := l.fillTo(ctx, spaces, &live, l.scaled(level)); err != nil {
-			return lines, err
+	for i, level := range levels() {
+		crowds[i] = &crowd{}
+		if err := l.gather(ctx, crowds[i], l.scaled(level), track); err != nil {
+			return nil, err
 		}
-		one := line{measure: "CPU an event as live flows grow", subject: fmt.Sprintf("%s, %d flows", w.name, live), unit: "ns"}
-		if one.values, err = l.churnAll(ctx, r, spaces); err != nil {
-			return lines, err
-		}
-		peak, err := peakOf(r.pid())
-		if err != nil {
-			return lines, err
-		}
-		l.say("  %s: %s ns of CPU an event, %s MiB", one.subject, number(one.values.median()), number(mebibytes(peak)))
-		if one = one.noting("%s MiB resident at most so far", number(mebibytes(peak))); first.subject == "" {
-			first = one
-		} else {
-			one.against, one.base = first.subject, first.values
-			one = one.under(targetFlat)
-		}
-		lines = append(lines, one)
-	}
-	return lines, l.emptied(ctx, spaces, live)
-}
-
-// namedSpaces makes namespaces that a configuration can name.
-func (l *lab) namedSpaces() (spaces []*testnet.Namespace, names []string, err error) {
-	for i := range tableNamespaces {
-		ns, err := l.namespace()
-		if err != nil {
-			return spaces, names, err
-		}
-		name := fmt.Sprintf("ctferry-bench-%d-%d", os.Getpid(), i)
-		spaces, names = append(spaces, ns), append(names, name)
-		if err := ns.Bind(name); err != nil {
-			return spaces, names, err
-		}
-	}
-	return spaces, names, nil
-}
-
-// fillTo makes flows until so many live, evenly over the namespaces.
-func (l *lab) fillTo(ctx context.Context, spaces []*testnet.Namespace, live *int, level int) error {
-	from, to := *live/len(spaces), level/len(spaces)
-	for _, ns := range spaces {
-		if _, err := (testnet.Churn{NS: ns, First: from, Entries: to - from, Keep: true}).Run(ctx); err != nil {
-			return fmt.Errorf("fill to %d flows: %w", level, err)
-		}
-	}
-	*live = to * len(spaces)
-	return nil
-}
-
-// churnAll measures, round after round, other flows that come and go in all namespaces.
-func (l *lab) churnAll(ctx context.Context, r *running, spaces []*testnet.Namespace) (cpu series, err error) {
-	if _, err := r.rest(ctx); err != nil {
-		return nil, err
 	}
 	// What filling wrote goes to the disk first, or the kernel makes the writer pay for it now.
 	if err := l.synced(); err != nil {
 		return nil, err
 	}
-	for range l.rounds {
-		if err := l.warm(int64(l.scaled(tableEvents)) * recordRoom); err != nil {
-			return nil, err
-		}
-		before, err := r.effort()
-		if err != nil {
-			return nil, err
-		}
-		events := 0
-		for _, ns := range spaces {
-			work := load{churn: testnet.Churn{NS: ns, First: testnet.MaxEntries / 2, Entries: l.scaled(tableEvents) / 2 / len(spaces)}}
-			made, _, err := generate(ctx, work)
+	for round := range l.rounds {
+		for i := range crowds {
+			c := crowds[(i+round)%len(crowds)]
+			ns, err := l.churnAll(ctx, c)
 			if err != nil {
 				return nil, err
 			}
-			events += made.Events()
+			l.say("  round %d: %s: %s ns of CPU an event", round+1, c.line.subject, number(ns))
+			c.line.values = append(c.line.values, ns)
 		}
-		after, err := r.rest(ctx)
-		if err != nil {
-			return nil, err
-		}
-		cpu = append(cpu, float64((after.used-before.used).Nanoseconds())/float64(events))
 	}
-	return cpu, nil
+	first := crowds[0].line
+	for i, c := range crowds {
+		peak, err := peakOf(c.heard.pid())
+		if err != nil {
+			return lines, err
+		}
+		if i > 0 {
+			c.line.against, c.line.base = first.subject, first.values
+			c.line = c.line.under(targetFlat)
+		}
+		lines = append(lines, c.line.noting("%s MiB resident at most", number(mebibytes(peak))))
+	}
+	return lines, nil
 }
 
-// emptied removes the flows, because the kernel would go on freeing them under the next row.
-func (l *lab) emptied(ctx context.Context, spaces []*testnet.Namespace, live int) error {
-	for _, ns := range spaces {
-		if _, err := (testnet.Churn{NS: ns, Entries: live / len(spaces)}).Remove(ctx); err != nil {
-			return err
+// gather starts a process that listens in namespaces of its own, and fills them.
+func (l *lab) gather(ctx context.Context, c *crowd, flows int, track bool) error {
+	names, err := l.namedSpaces(c, flows)
+	if err != nil {
+		return err
+	}
+	w := ferryWay{name: "ctferry", receive: "auto", encodings: []string{"json"}, source: "netns: [" + strings.Join(names, ", ") + "]"}
+	if track {
+		w.name, w.source = "ctferry with track", w.source+", track: {enabled: true, max_flows: 2000000}"
+	}
+	if c.heard, err = l.listenIn(ctx, l.ferryAs(w)); err != nil {
+		return err
+	}
+	for _, ns := range c.spaces {
+		if _, err := (testnet.Churn{NS: ns, Entries: flows / len(c.spaces), Keep: true}).Run(ctx); err != nil {
+			return fmt.Errorf("fill to %d flows: %w", flows, err)
+		}
+		c.live += flows / len(c.spaces)
+	}
+	c.line = line{measure: "CPU an event as live flows grow", subject: fmt.Sprintf("%s, %d flows", w.name, c.live), unit: "ns"}
+	_, err = c.heard.rest(ctx)
+	return err
+}
+
+// namedSpaces makes a crowd's namespaces, with names for its configuration.
+func (l *lab) namedSpaces(c *crowd, flows int) (names []string, err error) {
+	for i := range tableNamespaces {
+		ns, err := l.namespace()
+		if err != nil {
+			return names, err
+		}
+		name := fmt.Sprintf("ctferry-bench-%d-%d-%d", os.Getpid(), flows, i)
+		c.spaces, names = append(c.spaces, ns), append(names, name)
+		if err := ns.Bind(name); err != nil {
+			return names, err
 		}
 	}
-	return nil
+	return names, nil
+}
+
+// churnAll measures other flows that come and go in all of a crowd's namespaces: the CPU an event.
+func (l *lab) churnAll(ctx context.Context, c *crowd) (float64, error) {
+	if err := l.warm(int64(l.scaled(tableEvents)) * recordRoom); err != nil {
+		return 0, err
+	}
+	before, err := c.heard.effort()
+	if err != nil {
+		return 0, err
+	}
+	events := 0
+	for _, ns := range c.spaces {
+		work := load{churn: testnet.Churn{NS: ns, First: testnet.MaxEntries / 2, Entries: l.scaled(tableEvents) / 2 / len(c.spaces)}}
+		made, _, err := generate(ctx, work)
+		if err != nil {
+			return 0, err
+		}
+		events += made.Events()
+	}
+	after, err := c.heard.rest(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return float64((after.used - before.used).Nanoseconds()) / float64(events), nil
+}
+
+// close ends the process, and removes the flows before their namespaces, because the kernel would go on
+// freeing them under the next row.
+func (c *crowd) close(ctx context.Context) (err error) {
+	if c.heard != nil {
+		err = c.heard.close()
+	}
+	for _, ns := range c.spaces {
+		_, removing := testnet.Churn{NS: ns, Entries: c.live / len(c.spaces)}.Remove(ctx)
+		err = errors.Join(err, removing, ns.Close())
+	}
+	return err
 }
