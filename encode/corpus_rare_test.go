@@ -119,7 +119,7 @@ func fillEverything(b *flow.Batch, e *flow.Event) {
 	fillTCPDestroy(nil, e)
 	e.Reply.Dst = flow.Addr{203, 0, 113, 9}
 	e.Reply.DstPort = 61001
-	e.Has = 1<<42 - 1
+	e.Has = 1<<43 - 1
 	e.Zone, e.Use, e.Timeout, e.Mark, e.PortID = 7, 2, 33, 0xdeadbeef, 4242
 	e.Orig.Zone, e.Reply.Zone = 1, 2
 	e.Orig.Has |= flow.HasTupleZone
@@ -132,7 +132,7 @@ func fillEverything(b *flow.Batch, e *flow.Event) {
 	x := b.ExtraFor(e)
 	fillExpectDestroy(b, e)
 	e.Table, e.Family = flow.TableConntrack, flow.IPv4
-	e.Has = 1<<42 - 1
+	e.Has = 1<<43 - 1
 	e.FlowID = 0x00c0ffee12345678
 	x.Helper, x.SecCtx, x.ProgName, x.LabelNames = "sip", "system_u:object_r:unlabeled_t:s0", "conntrackd", []string{"voip", "gold"}
 	x.Master = e.Orig

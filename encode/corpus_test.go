@@ -51,6 +51,8 @@ func soil(b *flow.Batch) {
 		e.Orig.ICMPType, e.Orig.ICMPCode, e.Orig.ICMPID, e.Orig.Zone = 199, 198, 19797, 19696
 		e.Reply = e.Orig
 		e.Extra.Master = e.Orig
+		e.Extra.NAT = flow.ToldNAT{Has: 1<<6 - 1, Family: flow.IPv6, NAT: flow.NAT{Kind: flow.NATBoth, Ports: true, IPFIXEvent: 9}}
+		e.Extra.Told = flow.Told{Has: 1<<4 - 1, Close: flow.CloseReset, Duration: 11, Community: "1:soiled", NATCommunity: "1:soiled"}
 	}
 	b.Reset()
 }

@@ -211,7 +211,7 @@ func present(e *flow.Event) *flow.Event {
 		"ReplyCounters": flow.HasReplyCounters, "OrigDeltas": flow.HasOrigDeltas, "ReplyDeltas": flow.HasReplyDeltas,
 		"Start": flow.HasStart, "Stop": flow.HasStop, "Received": flow.HasReceived, "Labels": flow.HasLabels,
 		"PortID": flow.HasPortID, "TCP": flow.HasTCPState, "SCTP": flow.HasSCTPState, "DCCP": flow.HasDCCPState,
-		"Interval": flow.HasInterval, "Since": flow.HasBounds, "Until": flow.HasBounds, "Synthetic": flow.HasSynthetic,
+		"Interval": flow.HasInterval, "Since": flow.HasSince, "Until": flow.HasUntil, "Synthetic": flow.HasSynthetic,
 	} {
 		if e.Got(bit) {
 			out.FieldByName(name).Set(in.FieldByName(name))

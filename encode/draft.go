@@ -29,13 +29,14 @@ type draft struct {
 	flags      uint32
 	statusSeen bool
 	flagsSeen  bool
-	sinceSeen  bool
-	untilSeen  bool
 	protoSeen  bool
 	dump       flow.DumpInfo
 	dumpSeen   bool
-	told       flow.ToldNAT
-	fault      error // of the value just kept, which is good alone and bad with the others
+	nat        flow.ToldNAT
+	told       flow.Told
+	keyed      *flow.Tuple // a direction of the flow that has GRE keys
+	trust      trust       // the decoder's own: which derived values are kept
+	fault      error       // of the value just kept, which is good alone and bad with the others
 
 	value value // the one just read; here, so that none is allocated
 
@@ -64,7 +65,7 @@ func (d *draft) decode(b *flow.Batch, record []byte, read func([]byte) error) er
 	if e == nil {
 		return errors.New("record: the batch has no room")
 	}
-	*d = draft{batch: b, e: e, origins: d.origins, next: d.next, last: d.last}
+	*d = draft{batch: b, e: e, trust: d.trust, origins: d.origins, next: d.next, last: d.last}
 	err := read(record)
 	if err == nil {
 		err = d.finish()
@@ -93,6 +94,9 @@ func (d *draft) finish() error {
 	if num, ok := flow.ProtoNum(d.proto); ok && !d.protoSeen {
 		d.setProto(num)
 	}
+	if d.keyed != nil && !d.keyed.Got(flow.HasProto) && !d.protoSeen {
+		e.Proto = flow.ProtoGRE // nothing else has keys
+	}
 	if !e.Any(flow.HasStatus) && d.statusSeen {
 		e.Status = d.status
 		d.got(flow.HasStatus)
@@ -100,14 +104,12 @@ func (d *draft) finish() error {
 	if d.flagsSeen && !e.Extra.Expect.Got(flow.HasExpectFlags) {
 		d.expect(flow.HasExpectFlags).Flags = d.flags
 	}
-	if d.sinceSeen && d.untilSeen {
-		d.got(flow.HasBounds)
-	}
 	if d.dumpSeen {
 		e.Dump = d.shareDump()
 	}
 	d.finishTuples()
 	d.finishNAT()
+	d.finishTold()
 	e.Origin = d.shareOrigin()
 	return nil
 }

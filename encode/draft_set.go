@@ -150,6 +150,28 @@ func (d *draft) setDstPort(v *value) {
 	d.part(flow.HasDstPort)
 }
 
+func (d *draft) setSrcKey(v *value) {
+	d.setSrcPort(v)
+	d.key()
+}
+
+func (d *draft) setDstKey(v *value) {
+	d.setDstPort(v)
+	d.key()
+}
+
+// key notes that the tuple entered has a GRE key: that is its protocol, though a
+// projection has hidden it. That of a flow's direction is the record's.
+func (d *draft) key() {
+	switch {
+	case d.tuple == &d.e.Orig || d.tuple == &d.e.Reply:
+		d.keyed = d.tuple
+	case !d.tuple.Got(flow.HasProto):
+		d.tuple.Proto = flow.ProtoGRE
+		d.part(flow.HasProto)
+	}
+}
+
 func (d *draft) enterSeqAdj(reply bool) {
 	present := flow.HasOrigSeqAdj
 	if reply {

@@ -42,6 +42,11 @@ type Format struct {
 	Framing     Framing
 	NewEncoder  func(Projection) Encoder
 	NewDecoder  func() Decoder
+
+	// NewToldDecoder makes a decoder that keeps every derived value as the record
+	// tells it, also one that would be derived the same: for whoever changes the
+	// event, from what stands beside the record, before it is written again.
+	NewToldDecoder func() Decoder
 }
 
 // Formats are all the formats by name. A new one is one file and one line here.

@@ -50,8 +50,6 @@ const (
 	partDumpCount
 	partDumpComplete
 	partCountersReset
-	partSince
-	partUntil
 	partExpectFlags
 	partExpectFlagsRaw
 )
@@ -134,8 +132,8 @@ var plainNames = [...]named{
 	{"counters_reset", mask{part: partCountersReset}},
 	{"interval_ns", mask{has: flow.HasInterval}},
 	{"synthetic", mask{has: flow.HasSynthetic}},
-	{"since", mask{part: partSince}},
-	{"until", mask{part: partUntil}},
+	{"since", mask{has: flow.HasSince}},
+	{"until", mask{has: flow.HasUntil}},
 }
 
 // innerNames are the second-level names; a first-level name covers all of its own.

@@ -14,6 +14,8 @@ func jsonFormat() Format {
 		Framing:     Lines,
 		NewEncoder:  newJSONEncoder,
 		NewDecoder:  func() Decoder { return &jsonDecoder{} },
+
+		NewToldDecoder: func() Decoder { return &jsonDecoder{draft: draft{trust: trustRecord}} },
 	}
 }
 
@@ -211,10 +213,10 @@ func (j *jsonEncoder) tail(dst []byte, v *view) []byte {
 	if v.got(flow.HasSynthetic) {
 		dst = jsonBool(dst, `,"synthetic":`, e.Synthetic)
 	}
-	if v.got(flow.HasBounds) && v.shows(partSince) {
+	if v.got(flow.HasSince) {
 		dst = j.time(dst, `,"since":"`, e.Since)
 	}
-	if v.got(flow.HasBounds) && v.shows(partUntil) {
+	if v.got(flow.HasUntil) {
 		dst = j.time(dst, `,"until":"`, e.Until)
 	}
 	return dst

@@ -22,7 +22,9 @@ type jsonDecoder struct {
 // NewStrictJSONDecoder makes a decoder for what people write: it refuses by
 // name what the other passes over, which is a member or a word that is not
 // known, and a member that comes twice.
-func NewStrictJSONDecoder() Decoder { return &jsonDecoder{strict: true} }
+func NewStrictJSONDecoder() Decoder {
+	return &jsonDecoder{strict: true, draft: draft{trust: trustTuples}}
+}
 
 // Decode implements Decoder.
 func (j *jsonDecoder) Decode(b *flow.Batch, record []byte) error {

@@ -174,8 +174,8 @@ func wantValues(e *flow.Event, o object) {
 	o.put(e.CloseReason() != 0, "close_reason", e.CloseReason().String())
 	o.put(e.Got(flow.HasInterval), "interval_ns", e.Interval)
 	o.put(e.Got(flow.HasSynthetic), "synthetic", e.Synthetic)
-	o.put(e.Got(flow.HasBounds), "since", stamp(e.Since))
-	o.put(e.Got(flow.HasBounds), "until", stamp(e.Until))
+	o.put(e.Got(flow.HasSince), "since", stamp(e.Since))
+	o.put(e.Got(flow.HasUntil), "until", stamp(e.Until))
 }
 
 func wantSeqAdj(s flow.SeqAdj) object {

@@ -45,9 +45,9 @@ var recordMembers = []member{
 	{name: "progname", num: 39, kind: kindString, set: func(d *draft, v *value) { d.extra(flow.HasProgName).ProgName = v.s }},
 	{name: "start", num: 40, kind: kindTime, set: func(d *draft, v *value) { d.e.Start = int64(v.u); d.got(flow.HasStart) }},
 	{name: "stop", num: 41, kind: kindTime, set: func(d *draft, v *value) { d.e.Stop = int64(v.u); d.got(flow.HasStop) }},
-	{name: "duration_ns", num: 42, kind: kindUint64},
-	{name: "close_reason", num: 43, kind: kindEnum, enum: closeWord},
-	{name: "community_id", num: 44, kind: kindString},
+	{name: "duration_ns", num: 42, kind: kindUint64, set: func(d *draft, v *value) { d.told.Duration = v.u; d.told.Has |= flow.HasToldDuration }},
+	{name: "close_reason", num: 43, kind: kindEnum, enum: closeWord, set: (*draft).setClose},
+	{name: "community_id", num: 44, kind: kindString, set: func(d *draft, v *value) { d.community(&d.told.Community, flow.HasToldCommunity, v.s) }},
 	{name: "dump_id", num: 45, kind: kindID, set: func(d *draft, v *value) { d.ofDump().ID = v.u }},
 	{name: "dump_reason", num: 46, kind: kindEnum, enum: wordIn(dumpReasons[:]), set: (*draft).setDumpReason},
 	{name: "dump_count", num: 47, kind: kindUint64, set: func(d *draft, v *value) { d.ofDump().Count = v.u }},
@@ -58,20 +58,20 @@ var recordMembers = []member{
 	{name: "gap", num: 52, kind: kindMessage, inner: gapMembers, set: (*draft).enterGap},
 	{name: "agent", num: 53, kind: kindMessage, inner: agentMembers, set: (*draft).enterAgent},
 	{name: "synthetic", num: 54, kind: kindBool, set: func(d *draft, v *value) { d.e.Synthetic = v.u != 0; d.got(flow.HasSynthetic) }},
-	{name: "since", num: 55, kind: kindTime, set: func(d *draft, v *value) { d.e.Since = int64(v.u); d.sinceSeen = true }},
-	{name: "until", num: 56, kind: kindTime, set: func(d *draft, v *value) { d.e.Until = int64(v.u); d.untilSeen = true }},
+	{name: "since", num: 55, kind: kindTime, set: func(d *draft, v *value) { d.e.Since = int64(v.u); d.got(flow.HasSince) }},
+	{name: "until", num: 56, kind: kindTime, set: func(d *draft, v *value) { d.e.Until = int64(v.u); d.got(flow.HasUntil) }},
 }
 
-// natMembers are the fields of Nat. They are derived where the tuples are whole,
+// natMembers are the fields of Nat. They are derived where the tuples tell the same,
 // and kept where a projection has cut those down.
 var natMembers = []member{
-	{name: "type", num: 1, kind: kindEnum, enum: wordIn([]string{"", flow.NATSource.String(), flow.NATDest.String(), flow.NATBoth.String()}), set: func(d *draft, v *value) { d.nat(flow.HasNATKind).Kind = flow.NATKind(v.u) }},
-	{name: "src", num: 2, kind: kindAddr, set: func(d *draft, v *value) { d.natAddr(flow.HasNATSrc, &d.told.Src, v) }},
+	{name: "type", num: 1, kind: kindEnum, enum: wordIn([]string{"", flow.NATSource.String(), flow.NATDest.String(), flow.NATBoth.String()}), set: func(d *draft, v *value) { d.natHas(flow.HasNATKind).Kind = flow.NATKind(v.u) }},
+	{name: "src", num: 2, kind: kindAddr, set: func(d *draft, v *value) { d.natAddr(flow.HasNATSrc, &d.nat.Src, v) }},
 	{name: "sport", num: 3, kind: kindUint16, set: func(d *draft, v *value) { d.natPort(flow.HasNATSrcPort).SrcPort = uint16(v.u) }},
-	{name: "dst", num: 4, kind: kindAddr, set: func(d *draft, v *value) { d.natAddr(flow.HasNATDst, &d.told.Dst, v) }},
+	{name: "dst", num: 4, kind: kindAddr, set: func(d *draft, v *value) { d.natAddr(flow.HasNATDst, &d.nat.Dst, v) }},
 	{name: "dport", num: 5, kind: kindUint16, set: func(d *draft, v *value) { d.natPort(flow.HasNATDstPort).DstPort = uint16(v.u) }},
-	{name: "ipfix_event", num: 6, kind: kindUint8, set: func(d *draft, v *value) { d.nat(flow.HasNATEvent).IPFIXEvent = uint8(v.u) }},
-	{name: "community_id", num: 7, kind: kindString},
+	{name: "ipfix_event", num: 6, kind: kindUint8, set: func(d *draft, v *value) { d.natHas(flow.HasNATEvent).IPFIXEvent = uint8(v.u) }},
+	{name: "community_id", num: 7, kind: kindString, set: func(d *draft, v *value) { d.community(&d.told.NATCommunity, flow.HasToldNATCommunity, v.s) }},
 }
 
 // nothing enters a message of which no value may be present.

@@ -14,6 +14,14 @@ type Projection struct {
 	community bool
 	seed      uint16
 	inside    bool // the other end of each flow is hidden
+	told      bool // Community IDs that a record tells are written, even if none is made
+}
+
+// WithTold is the projection that writes the Community IDs that a decoded record
+// tells, though it may make none itself: for whoever passes records on as they are.
+func (p Projection) WithTold() Projection {
+	p.told = true
+	return p
 }
 
 // WithoutDestination is the projection that also hides, in every record, the

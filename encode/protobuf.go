@@ -14,6 +14,8 @@ func protobufFormat() Format {
 		Framing:     Delimited,
 		NewEncoder:  func(p Projection) Encoder { return &protobufEncoder{p: p} },
 		NewDecoder:  func() Decoder { return &protobufDecoder{} },
+
+		NewToldDecoder: func() Decoder { return &protobufDecoder{draft: draft{trust: trustRecord}} },
 	}
 }
 
@@ -211,7 +213,7 @@ func (p *protobufEncoder) times(dst []byte, v *view) []byte {
 		}
 	}
 	dst = pbWritten(dst, n)
-	if v.p.community {
+	if v.p.community || v.told != 0 {
 		return pbCommunity(dst, v)
 	}
 	return dst
@@ -269,10 +271,10 @@ func pbTail(dst []byte, v *view) []byte {
 	if v.got(flow.HasSynthetic) {
 		dst = pbBool(dst, 54, e.Synthetic)
 	}
-	if v.got(flow.HasBounds) && v.shows(partSince) {
+	if v.got(flow.HasSince) {
 		dst = pbFixed(dst, 55, uint64(e.Since))
 	}
-	if v.got(flow.HasBounds) && v.shows(partUntil) {
+	if v.got(flow.HasUntil) {
 		dst = pbFixed(dst, 56, uint64(e.Until))
 	}
 	return dst

@@ -73,7 +73,7 @@ func TestPageEnds(t *testing.T) {
 // longest fills an event with the values that take most room.
 func longest(b *flow.Batch, e *flow.Event) {
 	fillEverything(b, e)
-	e.Has |= math.MaxUint64 >> (64 - 43) &^ flow.HasNAT
+	e.Has |= math.MaxUint64 >> (64 - 44) &^ flow.HasNAT
 	full := flow.Tuple{Has: flow.HasTupleZone<<1 - 1 | flow.HasProto, Family: flow.IPv6, Proto: 254, ICMPType: 255, ICMPCode: 255, SrcPort: 65535, DstPort: 65535, ICMPID: 65535, Zone: 65535}
 	for i := range full.Src {
 		full.Src[i], full.Dst[i] = 0xff, 0xfe
@@ -200,7 +200,7 @@ func TestWhatAnEncoderRemembersChangesNothing(t *testing.T) {
 // where there never is one, a name that is no UTF-8, no origin.
 func change(r *rand.Rand, e *flow.Event) {
 	if r.IntN(5) == 0 {
-		e.Has ^= 1 << r.IntN(43)
+		e.Has ^= 1 << r.IntN(44)
 	}
 	if e.Any(inExtra) && e.Extra != nil && r.IntN(3) == 0 {
 		e.Extra.ProgName = []string{"a\xffb", "ctferry", "", "conntrack"}[r.IntN(4)]

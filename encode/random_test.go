@@ -16,7 +16,7 @@ func fillRandom(r *rand.Rand, b *flow.Batch, e *flow.Event) {
 	e.Family = []flow.Family{0, flow.IPv4, flow.IPv6}[r.IntN(3)]
 	e.Seq, e.Time = number(r), int64(number(r))
 	e.Origin = randomOrigin(r)
-	e.Has = flow.Has(r.Uint64()) & (1<<42 - 1)
+	e.Has = flow.Has(r.Uint64()) & (1<<43 - 1)
 	if r.IntN(2) == 0 {
 		e.Has &^= inExtra // most events have no side slot
 	}

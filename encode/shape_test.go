@@ -111,7 +111,7 @@ func projections(tb testing.TB) []Projection {
 func alter(r *rand.Rand, e *flow.Event) {
 	switch r.IntN(12) {
 	case 0, 1, 2:
-		e.Has ^= 1 << r.IntN(43)
+		e.Has ^= 1 << r.IntN(44)
 		if e.Extra == nil {
 			e.Has &^= inExtra
 		}

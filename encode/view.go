@@ -8,7 +8,7 @@ import (
 
 // inExtra are the values that stand in Event.Extra.
 const inExtra = flow.HasHelper | flow.HasSecCtx | flow.HasMaster | flow.HasMasterFlowID | flow.HasOrigSeqAdj |
-	flow.HasReplySeqAdj | flow.HasSynProxy | flow.HasProgName | flow.HasLabelNames | flow.HasExpect | flow.HasNAT
+	flow.HasReplySeqAdj | flow.HasSynProxy | flow.HasProgName | flow.HasLabelNames | flow.HasExpect | flow.HasNAT | flow.HasTold
 
 const (
 	tcpBits = flow.HasTCPState | flow.HasTCPWScaleOrig | flow.HasTCPWScaleReply | flow.HasTCPFlagsOrig | flow.HasTCPFlagsReply
@@ -32,6 +32,9 @@ type view struct {
 	nat       flow.NAT // valid with hasNAT
 	natFamily flow.Family
 	hasNAT    bool
+
+	told flow.ToldHas // derived values that are to be written as they are told
+	span uint64       // the duration, if it is
 
 	hasProto bool // the event names a protocol
 	p        *Projection
@@ -74,6 +77,22 @@ func (v *view) initExtra(p *Projection, e *flow.Event) {
 			v.expect &^= flow.HasExpectFlags
 		}
 	}
+	if e.Any(flow.HasTold) {
+		v.initTold(p, &e.Extra.Told)
+	}
+}
+
+func (v *view) initTold(p *Projection, t *flow.Told) {
+	v.told, v.span = t.Has, t.Duration
+	if !v.shows(partDuration) {
+		v.told &^= flow.HasToldDuration
+	}
+	if !v.shows(partCommunity) || !p.community && !p.told {
+		v.told &^= flow.HasToldCommunity
+	}
+	if !v.shows(partNATCommunity) || !p.community && !p.told {
+		v.told &^= flow.HasToldNATCommunity
+	}
 }
 
 // got reports whether at least one of bits is to be written.
@@ -114,11 +133,11 @@ func keyBits(has flow.TupleHas, proto uint8) flow.TupleHas {
 	return has
 }
 
-// duration is stop - start; a clock that was set back has none.
+// duration is stop - start, or told; a clock that was set back has none.
 func (v *view) duration() (uint64, bool) {
 	e := v.e
 	if !v.shows(partDuration) || !e.Got(flow.HasStart|flow.HasStop) || e.Stop < e.Start {
-		return 0, false
+		return v.span, v.told&flow.HasToldDuration != 0
 	}
 	return uint64(e.Stop) - uint64(e.Start), true
 }
@@ -136,7 +155,10 @@ func (v *view) wantsMaster() bool {
 
 // appendCommunity appends the Community ID of the original tuple.
 func (v *view) appendCommunity(dst []byte) ([]byte, bool) {
-	if !v.p.community || !v.shows(partCommunity) || !v.e.Any(flow.HasOrig) {
+	switch {
+	case v.told&flow.HasToldCommunity != 0:
+		return append(dst, v.e.Extra.Told.Community...), true
+	case !v.p.community || !v.shows(partCommunity) || !v.e.Any(flow.HasOrig):
 		return dst, false
 	}
 	return v.p.appendHash(dst, v.e.Proto, &v.e.Orig)
@@ -146,7 +168,10 @@ func (v *view) appendCommunity(dst []byte) ([]byte, bool) {
 // the translation; only called where there is one.
 func (v *view) appendNATCommunity(dst []byte) ([]byte, bool) {
 	const answered = flow.HasICMPType | flow.HasICMPCode
-	if !v.p.community || !v.shows(partNATCommunity) || v.e.Reply.Got(answered) && !v.e.Orig.Got(answered) {
+	switch {
+	case v.told&flow.HasToldNATCommunity != 0:
+		return append(dst, v.e.Extra.Told.NATCommunity...), true
+	case !v.p.community || !v.shows(partNATCommunity) || v.e.Reply.Got(answered) && !v.e.Orig.Got(answered):
 		return dst, false
 	}
 	t := v.e.NATTuple()

@@ -26,7 +26,7 @@ func (v *view) initNAT(e *flow.Event) {
 // hideOther hides the end of the flow that is not the inside one: its address
 // and port, wherever they stand, and what could hold them.
 func (v *view) hideOther(e *flow.Event) {
-	v.master, v.expect = 0, 0
+	v.master, v.expect, v.told = 0, 0, v.told&^(flow.HasToldCommunity|flow.HasToldNATCommunity)
 	v.has &^= flow.HasMaster | flow.HasExpect
 	v.show &^= partCommunities
 	const (

@@ -14,6 +14,8 @@ func xmlFormat() Format {
 		Framing:     Lines,
 		NewEncoder:  newXMLEncoder,
 		NewDecoder:  func() Decoder { return &xmlDecoder{} },
+
+		NewToldDecoder: func() Decoder { return &xmlDecoder{draft: draft{trust: trustRecord}} },
 	}
 }
 
@@ -168,10 +170,10 @@ func (x *xmlEncoder) attributes(dst []byte, v *view) []byte {
 	if v.got(flow.HasSynthetic) {
 		dst = xmlAttrBool(dst, ` synthetic="`, e.Synthetic)
 	}
-	if v.got(flow.HasBounds) && v.shows(partSince) {
+	if v.got(flow.HasSince) {
 		dst = x.time(dst, ` since="`, e.Since)
 	}
-	if v.got(flow.HasBounds) && v.shows(partUntil) {
+	if v.got(flow.HasUntil) {
 		dst = x.time(dst, ` until="`, e.Until)
 	}
 	return dst

@@ -26,11 +26,14 @@ func (r CloseReason) String() string {
 // CloseReason derives how the flow ended. It needs what kernels since 5.12
 // send with a DESTROY (the TCP state; the timeout, if any was left) and stays
 // CloseUnknown where that does not decide it, as for an end that was inferred.
+// Of a record that was cut down it is what the record told.
 func (e *Event) CloseReason() CloseReason {
-	if e.Type != TypeDestroy || e.Table != TableConntrack || e.Any(HasSynthetic) && e.Synthetic {
+	switch {
+	case e.Has&HasTold != 0 && e.ToldValues(HasToldClose) != nil:
+		return e.Extra.Told.Close
+	case e.Type != TypeDestroy || e.Table != TableConntrack || e.Any(HasSynthetic) && e.Synthetic:
 		return CloseUnknown
-	}
-	if e.Any(HasPortID) {
+	case e.Any(HasPortID):
 		return CloseDeleted
 	}
 	if e.Any(HasTCPState) {

@@ -47,10 +47,15 @@ const (
 	HasLabelNames                     // Event.Extra.LabelNames
 	HasExpect                         // Event.Extra.Expect
 	HasInterval                       // Event.Interval
-	HasBounds                         // Event.Since and Event.Until
+	HasSince                          // Event.Since
+	HasUntil                          // Event.Until
 	HasSynthetic                      // Event.Synthetic
 	HasNAT                            // Event.Extra.NAT
+	HasTold                           // Event.Extra.Told
 )
+
+// HasBounds are both bounds of a synthetic record; only a projection parts them.
+const HasBounds = HasSince | HasUntil
 
 // Event is one record: a change of a flow or of an expectation, a row of a
 // dump, or word of the agent itself (a gap, a status). It is a slot of a Batch.

@@ -14,6 +14,7 @@ type Extra struct {
 	SynProxy     SynProxy
 	Expect       Expectation
 	NAT          ToldNAT // of a record that no longer has the tuples to derive it from; only decoders set it
+	Told         Told    // the same of other derived values
 }
 
 func (x *Extra) reset() {

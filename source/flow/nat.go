@@ -45,7 +45,8 @@ const (
 )
 
 // ToldNAT is a translation as a record tells it whose tuples were cut down by a
-// projection, so that it cannot be derived any more.
+// projection, so that it cannot be derived any more: addresses are absent, or
+// the ports that made the difference. It is believed before what is derived.
 type ToldNAT struct {
 	Has    NATHas
 	Family Family
@@ -74,7 +75,7 @@ func (e *Event) NAT() (NAT, bool) {
 // NATKind says which side is translated, without building the translation.
 func (e *Event) NATKind() NATKind {
 	o, r := &e.Orig, &e.Reply
-	if !e.derivesNAT() {
+	if e.Has&HasNAT != 0 || !e.derivesNAT() {
 		if e.tellsNAT() {
 			return e.Extra.NAT.Kind
 		}
@@ -98,7 +99,7 @@ func (e *Event) derivesNAT() bool {
 }
 
 // tellsNAT reports whether the translation is told because it cannot be derived.
-func (e *Event) tellsNAT() bool { return e.Any(HasNAT) && e.Extra != nil && !e.derivesNAT() }
+func (e *Event) tellsNAT() bool { return e.Any(HasNAT) && e.Extra != nil }
 
 // ToldNAT gives the translation that is told, nil where it is derived or absent.
 func (e *Event) ToldNAT() *ToldNAT {

@@ -132,15 +132,20 @@ func TestNATTuple(t *testing.T) {
 	}
 }
 
-// A record whose tuples were cut down tells its translation itself; whole
-// tuples are believed before it.
+// A record whose tuples were cut down tells its translation itself, and is
+// believed: with the addresses alone, say, a translated port does not show.
 func TestToldNAT(t *testing.T) {
 	e := fullEvent(ProtoTCP)
 	e.Has |= HasNAT
 	e.Extra.NAT = ToldNAT{Has: HasNATKind | HasNATSrc, Family: IPv4, NAT: NAT{Kind: NATSource, Src: Addr{203, 0, 113, 9}}}
+	if n, ok := e.NAT(); !ok || n.Kind != NATSource || e.ToldNAT() == nil {
+		t.Errorf("%+v", n)
+	}
+	e.Has &^= HasNAT
 	if n, ok := e.NAT(); !ok || n.Kind != NATBoth || e.ToldNAT() != nil {
 		t.Errorf("%+v", n)
 	}
+	e.Has |= HasNAT
 	e.Orig.Has &^= HasDst
 	if n, ok := e.NAT(); !ok || n.Kind != NATSource || n.Src != (Addr{203, 0, 113, 9}) || e.ToldNAT() == nil {
 		t.Errorf("%+v", n)

@@ -117,7 +117,7 @@ func TestTypes(t *testing.T) {
 
 // TestPresenceBits keeps every bit apart; a flag more than the type holds would be 0.
 func TestPresenceBits(t *testing.T) {
-	if HasSynthetic == 0 || HasSynthetic != 1<<41 || HasExpectFn != 1<<10 || HasProto != 1<<8 {
+	if HasSynthetic == 0 || HasSynthetic != 1<<42 || HasExpectFn != 1<<10 || HasProto != 1<<8 {
 		t.Errorf("bits: %d %d %d", HasSynthetic, HasExpectFn, HasProto)
 	}
 }
