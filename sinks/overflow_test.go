@@ -494,8 +494,8 @@ func TestOverflowReaderGone(t *testing.T) {
 	h := build(t, overflowConfig(t), taste)
 	h.sinks[0].write = func(context.Context, int, *Batch) error { return ErrReaderGone }
 	o := h.outlets[0]
-	decoder := o.format.NewDecoder
-	o.format.NewDecoder = func() encode.Decoder {
+	decoder := o.format.NewToldDecoder
+	o.format.NewToldDecoder = func() encode.Decoder {
 		return &busyDecoder{decoder(), func() { takeRandom(h.fanout, 401, 800) }}
 	}
 	takeRandom(h.fanout, 1, 400)

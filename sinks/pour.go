@@ -123,8 +123,8 @@ type pourer struct {
 func newPourer(b *backlog) *pourer {
 	return &pourer{
 		b:       b,
-		decoder: b.o.format.NewDecoder(),
-		encoder: encode.Formats()["protobuf"].NewEncoder(encode.Projection{}),
+		decoder: b.o.format.NewToldDecoder(), // add changes what values are derived from
+		encoder: encode.Formats()["protobuf"].NewEncoder(encode.Projection{}.WithTold()),
 		batch:   flow.NewBatch(1),
 		full:    b.store.parcelSize(),
 	}
@@ -176,7 +176,7 @@ func (p *pourer) add(recs []Record) error {
 			e.FlowID = recs[i].FlowID
 			e.Has |= flow.HasFlowID
 		}
-		restoreInside(e, &recs[i])
+		p.restoreInside(e, &recs[i])
 		p.pack(e)
 		if len(p.frame.Payload) >= p.full {
 			if err := p.flush(); err != nil {
@@ -188,11 +188,15 @@ func (p *pourer) add(recs []Record) error {
 }
 
 // restoreInside gives an event the inside address that stands behind its record. It is put
-// where it was: the projection that left it out there leaves it out again.
-func restoreInside(e *flow.Event, rec *Record) {
+// where it was: the projection that left it out there leaves it out again. If it is not the source
+// that the record shows, the flow was destination-translated, which the record does not tell.
+func (p *pourer) restoreInside(e *flow.Event, rec *Record) {
 	a, ok := rec.Inside()
 	if !ok {
 		return
+	}
+	if own, f, ok := e.Inside(); ok && own.In(f) != a {
+		p.tellDest(e)
 	}
 	t, has := &e.Orig, flow.HasOrig
 	if e.NATKind() == flow.NATDest {
@@ -204,6 +208,17 @@ func restoreInside(e *flow.Event, rec *Record) {
 	e.Has |= has
 	t.Has |= flow.HasSrc
 	t.Src, t.Family = flow.AddrFrom(a)
+}
+
+// tellDest notes that the flow is destination-translated.
+func (p *pourer) tellDest(e *flow.Event) {
+	told := &p.batch.ExtraFor(e).NAT
+	if !e.Any(flow.HasNAT) {
+		*told = flow.ToldNAT{}
+	}
+	e.Has |= flow.HasNAT
+	told.Has |= flow.HasNATKind
+	told.Kind = flow.NATDest
 }
 
 func (p *pourer) pack(e *flow.Event) {

@@ -68,7 +68,7 @@ func decodeRecords(r io.Reader, name, from string, out io.Writer) error {
 }
 
 func transcode(r io.Reader, format encode.Format, w io.Writer) error {
-	dec, enc := format.NewDecoder(), encode.Formats()["json"].NewEncoder(encode.Projection{})
+	dec, enc := format.NewDecoder(), encode.Formats()["json"].NewEncoder(encode.Projection{}.WithTold())
 	batch := flow.NewBatch(1)
 	var line []byte
 	records := encode.Records(r, format.Framing)
