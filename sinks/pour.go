@@ -176,6 +176,9 @@ func (p *pourer) add(recs []Record) error {
 			e.FlowID = recs[i].FlowID
 			e.Has |= flow.HasFlowID
 		}
+		if p.b.o.cfg.OmitDestination && showsOutside(e) {
+			p.tellDest(e)
+		}
 		p.restoreInside(e, &recs[i])
 		p.pack(e)
 		if len(p.frame.Payload) >= p.full {
@@ -208,6 +211,15 @@ func (p *pourer) restoreInside(e *flow.Event, rec *Record) {
 	e.Has |= has
 	t.Has |= flow.HasSrc
 	t.Src, t.Family = flow.AddrFrom(a)
+}
+
+// showsOutside reports whether a record without destinations shows an end that only that of
+// a destination-translated flow does, whose other end is where it came from.
+func showsOutside(e *flow.Event) bool {
+	told := e.ToldNAT()
+	return e.Any(flow.HasOrig) && e.Orig.Has&(flow.HasDst|flow.HasDstPort) != 0 ||
+		e.Any(flow.HasReply) && e.Reply.Has&(flow.HasSrc|flow.HasSrcPort) != 0 ||
+		told != nil && told.Has&(flow.HasNATDst|flow.HasNATDstPort) != 0
 }
 
 // tellDest notes that the flow is destination-translated.

@@ -67,6 +67,12 @@ func TestOverflowTellsItAgain(t *testing.T) {
 				c.Drain, c.Encoding, c.Fields, c.CommunityID, c.CommunityIDSeed = 10*time.Millisecond, format, fields, true, 5
 			}))
 		}
+		for _, fields := range [][]string{nil, {"orig", "reply"}, {"reply.sport"}, {"orig.dst", "nat.dport"}, {"nat.dst"}} {
+			tastes = append(tastes, little(func(c *Config) {
+				c.Options = insideOptions{c.Options.(scriptOptions)}
+				c.Drain, c.Encoding, c.Fields, c.OmitDestination = 10*time.Millisecond, format, fields, true
+			}))
+		}
 	}
 	cfg := overflowConfig(t)
 	h := build(t, cfg, tastes...)
