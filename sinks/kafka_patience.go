@@ -13,8 +13,13 @@ import (
 // whole sink up, for the outlet keeps the order. After topic_patience they are
 // given up instead, as poison, which goes to the dead-letter file or is dropped
 // and counted. Each Write still tries the topic, so that it comes back by
-// itself. Where there is but one topic, or no topic takes anything, nothing is
-// given up: then it is the sink that does not work, and waiting loses nothing.
+// itself. Where there is but one topic, nothing is given up: then it is the sink
+// that does not work, and waiting loses nothing.
+//
+// So it is where no topic takes anything. But that cannot be known while nothing
+// waits at the head but records of the topics that are refused. So as much as one
+// Write has of them is given up once in topic_patience: the next has what waited
+// behind it, and if one of its topics takes something, it is known.
 
 // giveUp notes which topics are refused, and takes the records of those that
 // have been for too long out of the Write. now is the same for all of it.
@@ -31,13 +36,23 @@ func (k *Kafka) giveUp(now time.Time) {
 	}
 }
 
-// outOfPatience notes that a topic is refused and reports whether that has lasted.
+// outOfPatience notes that a topic is refused and reports whether that has lasted,
+// while another took something or for the first time in so long.
 func (k *Kafka) outOfPatience(t *kafkaTopic, now time.Time) bool {
 	if t.refused.IsZero() {
 		t.refused = now
 	}
 	patience := k.o.TopicPatience
-	return patience > 0 && !k.names.fixed() && now.Sub(t.refused) >= patience && k.delivered.After(t.refused.Add(-patience))
+	if patience == 0 || k.names.fixed() || now.Sub(t.refused) < patience {
+		return false
+	}
+	if !k.delivered.Before(t.refused) {
+		return true
+	}
+	if now.Sub(k.yielded) >= patience {
+		k.yielded = now
+	}
+	return k.yielded.Equal(now) // all of this Write
 }
 
 // surrender makes poison of what the partition has left.

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/ctferry/ctferry/internal/testbroker"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -136,18 +137,84 @@ func TestKafkaPatienceHolds(t *testing.T) {
 	}
 }
 
-// TestKafkaNothingTaken has every topic refused: it is the sink that does not
-// work, and nothing is given up.
-func TestKafkaNothingTaken(t *testing.T) {
-	c := startKfake(t, 1, 1, kfake.SeedTopics(1, "flows.new", "flows.destroy"))
-	k := openTestKafka(t, c.ListenAddrs(), byType, nil)
-	refuseProduce(c, 1000, kerr.TopicAuthorizationFailed, nil)
-	rs, _, _ := twoTopics(0, 30)
-	for range 4 {
-		if err := k.Write(t.Context(), &Batch{Records: rs}); mustClass(t, err) != Configuration {
-			t.Fatal(err)
+// patiently has topics by type and more patience than a test; wait has it run out.
+func patiently(o *KafkaOptions) { byType(o); o.TopicPatience = time.Hour }
+
+// wait puts everything that the sink remembers an hour and more into the past.
+func (k *Kafka) wait() {
+	const long = 61 * time.Minute
+	for _, t := range k.cluster.topics {
+		if !t.refused.IsZero() {
+			t.refused = t.refused.Add(-long)
 		}
-		time.Sleep(60 * time.Millisecond)
+	}
+	k.delivered, k.yielded = k.delivered.Add(-long), k.yielded.Add(-long)
+}
+
+// mustRefuse writes and expects that nothing is given up yet.
+func mustRefuse(t *testing.T, k *Kafka, rs []Record) {
+	t.Helper()
+	if err := k.Write(t.Context(), &Batch{Records: slices.Clone(rs)}); mustClass(t, err) != Configuration {
+		t.Fatal(err)
+	}
+}
+
+// mustGiveUp writes and expects that so many records are given up.
+func mustGiveUp(t *testing.T, k *Kafka, rs []Record, n int) {
+	t.Helper()
+	err := k.Write(t.Context(), &Batch{Records: slices.Clone(rs)})
+	if mustClass(t, err) != Poison || len(err.(*Error).Poison) != n {
+		t.Fatalf("expected %d to be given up: %v", n, err)
+	}
+}
+
+// TestKafkaOneTopicHoldsNothing has records of the refused topic stand before all
+// others: those were not tried, so it cannot be known whether they are taken.
+func TestKafkaOneTopicHoldsNothing(t *testing.T) {
+	for name, before := range map[string]int{"since the start": 0, "after a quiet time": 30} {
+		t.Run(name, func(t *testing.T) {
+			c := startKfake(t, 1, 1, kfake.SeedTopics(1, "flows.new", "flows.destroy"))
+			k := openTestKafka(t, c.ListenAddrs(), patiently, nil)
+			var on atomic.Bool
+			refuseTopic(c, "flows.destroy", kerr.TopicAuthorizationFailed, &on)
+			_, news, destroys := twoTopics(0, before)
+			ferryKafka(t, k, slices.Concat(news, destroys))
+			on.Store(true)
+			k.wait()
+
+			_, moreNews, destroys := twoTopics(before, 30)
+			mustRefuse(t, k, destroys)
+			mustRefuse(t, k, destroys)
+			k.wait()
+			mustGiveUp(t, k, destroys, len(destroys))
+			mustGiveUp(t, k, slices.Concat(destroys[:3], moreNews), 3) // others are taken: now it is known
+			mustHold(t, readTopic(t, c.ListenAddrs()[0], "flows.new"), append(news, moreNews...), false)
+			mustGiveUp(t, k, destroys, len(destroys))
+		})
+	}
+}
+
+// TestKafkaNothingTaken has every topic refused, from the start or from one moment
+// on: then it is the sink that does not work, and as much as one Write has is given
+// up once in topic_patience, no more.
+func TestKafkaNothingTaken(t *testing.T) {
+	for name, before := range map[string]int{"from the start": 0, "later": 30} {
+		t.Run(name, func(t *testing.T) {
+			c := startKfake(t, 1, 1, kfake.SeedTopics(1, "flows.new", "flows.destroy"))
+			k := openTestKafka(t, c.ListenAddrs(), patiently, nil)
+			first, _, _ := twoTopics(0, before)
+			ferryKafka(t, k, first)
+			left := refuseProduce(c, 1000, kerr.TopicAuthorizationFailed, nil)
+			rs, _, _ := twoTopics(before, 30)
+			mustRefuse(t, k, rs)
+			for range 3 {
+				k.wait()
+				mustGiveUp(t, k, rs, 30)
+				mustRefuse(t, k, rs)
+			}
+			left.Store(0) // it is mended
+			ferryKafka(t, k, rs)
+		})
 	}
 }
 
@@ -171,4 +238,45 @@ func TestKafkaOneTopicUnknown(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	mustHold(t, readTopic(t, c.ListenAddrs()[0], "flows.new"), news, false)
+}
+
+// TestKafkaRealTopicsRefused has a real broker refuse one topic and not know another,
+// whose records come first.
+func TestKafkaRealTopicsRefused(t *testing.T) {
+	broker := testbroker.Start(t, testbroker.Options{})
+	createKafkaTopic(t, broker, "flows.new", 2, nil)
+	createKafkaTopic(t, broker, "flows.destroy", 2, nil)
+	if err := broker.DenyWrite(t.Context(), "flows.destroy"); err != nil {
+		t.Fatal(err)
+	}
+	k := openTestKafka(t, []string{broker.Address(testbroker.SASL)}, func(o *KafkaOptions) {
+		byType(o)
+		withSASL(kafkaPlain)(o)
+	}, nil)
+	_, news, destroys := twoTopics(0, 60)
+	unknown := slices.Clone(destroys)
+	for i := range unknown {
+		unknown[i].Type = flow.TypeUpdate
+	}
+	for _, rs := range [][]Record{destroys, unknown} {
+		giveUpInTime(t, k, rs)
+	}
+	if poison := ferryKafka(t, k, slices.Concat(destroys, news)); len(poison) != len(destroys) {
+		t.Fatalf("%d given up, expected %d", len(poison), len(destroys))
+	}
+	mustHold(t, readTopic(t, broker.Brokers()[0], "flows.new"), news, false)
+}
+
+// giveUpInTime writes until the records are given up.
+func giveUpInTime(t *testing.T, k *Kafka, rs []Record) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		err := k.Write(t.Context(), &Batch{Records: slices.Clone(rs)})
+		switch class := mustClass(t, err); {
+		case class == Poison && len(err.(*Error).Poison) == len(rs):
+			return
+		case class == Poison || time.Since(began) > time.Minute:
+			t.Fatalf("expected all %d records to be given up: %v", len(rs), err)
+		}
+	}
 }

@@ -31,6 +31,7 @@ type Kafka struct {
 	chunks     kafkaChunks
 	plan       kafkaPlan
 	delivered  time.Time // when some topic last took something
+	yielded    time.Time // when records were last given up though none had since the refusal
 	counters   kafkaCounters
 }
 
