@@ -13,7 +13,8 @@ import (
 	"github.com/ctferry/ctferry/source/flow"
 )
 
-// maxSkew is how far ahead of this host's clock the caller's may be.
+// maxSkew is how far ahead of this host's clock the caller's may be, and how far
+// behind when the timeout of a write is counted.
 const maxSkew = 10 * time.Second
 
 // Guard stands before an Executor and lets through what the node's
@@ -23,7 +24,9 @@ const maxSkew = 10 * time.Second
 // each ID once: a repetition gets the answer that was given, without rows and
 // with Result.Repeated, as long as issued_at lets it be taken. What was issued
 // before the guard was made is refused, since an earlier run of the node may
-// have carried it out.
+// have carried it out; so is what comes when its timeout has run out since it
+// was issued, on a link or a host that stood still: nobody waits for it any more,
+// and what it would touch may be another's by now.
 //
 // MaxAffected bounds every write, flush and zero among them: what would be
 // touched is counted first, and nothing is touched if it is more. Entries with
@@ -152,6 +155,17 @@ func (g *Guard) fresh(q *Request) error {
 	return nil
 }
 
+// late judges whether somebody still waits for a write that has no answer yet. The
+// caller's clock may be behind this host's by maxSkew.
+func late(q *Request, now time.Time) error {
+	age := now.Sub(q.IssuedAt)
+	if age <= q.Timeout+maxSkew {
+		return nil
+	}
+	return &Error{Code: CodeTimeout, Field: "issued_at", Message: fmt.Sprintf(
+		"is %v ago, by this node's clock, and the write's timeout is %v: nothing was done; issue it again", age.Round(time.Millisecond), q.Timeout)}
+}
+
 // enter takes a place among the requests under way. It does not wait.
 func (g *Guard) enter(v Verb) (leave func(), err error) {
 	slots, what := g.slots, "requests"
@@ -175,7 +189,10 @@ func (g *Guard) write(ctx context.Context, q *Request, rows func(*flow.Batch) er
 	case answer != nil:
 		return answer.repeat()
 	}
-	leave, err := g.enter(q.Verb)
+	leave := func() {}
+	if err = late(q, time.Now()); err == nil {
+		leave, err = g.enter(q.Verb)
+	}
 	if err == nil {
 		defer leave()
 		err = g.audit.intent(ctx, q)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -119,7 +120,8 @@ func TestGuardTimeout(t *testing.T) {
 	refused(t, g, request(t, `"verb":"list","table":"conntrack","timeout":"61s"`), CodeInvalid, "timeout")
 }
 
-// TestGuardAge is when a write may have been issued.
+// TestGuardAge is when a write may have been issued. The codes are those of a write
+// that asks for as much time as may be.
 func TestGuardAge(t *testing.T) {
 	ns := sample(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -132,7 +134,7 @@ func TestGuardAge(t *testing.T) {
 			field string
 		}{{0, ""}, {old, ""}, {old + 1, "issued_at"}, {-maxSkew, ""}, {-maxSkew - 1, "issued_at"}} {
 			q := issue(t, fmt.Sprint(i), "%s", write)
-			q.IssuedAt = time.Now().Add(-c.age)
+			q.IssuedAt, q.Timeout = time.Now().Add(-c.age), DefaultConfig().MaxTimeout
 			if c.field == "" {
 				called(t, g, q)
 			} else {
@@ -149,6 +151,39 @@ func TestGuardAge(t *testing.T) {
 		q.IssuedAt = time.Now()
 		called(t, late, q)
 	})
+}
+
+// TestGuardLate has writes arrive when whoever asked waits no more, by the time that
+// they ask for or the node's.
+func TestGuardLate(t *testing.T) {
+	for name, own := range map[string]time.Duration{"its own": time.Second, "the node's": 0} {
+		t.Run(name, func(t *testing.T) {
+			ns := sample(t)
+			synctest.Test(t, func(t *testing.T) {
+				g, audit := guarded(t, executor(ns), nil)
+				waits := cmp.Or(own, DefaultConfig().Timeout)
+				time.Sleep(time.Hour)
+				inTime := issue(t, "early", `"verb":"delete","table":"conntrack","filter":{"sport":1}`)
+				late := issue(t, "late", `"verb":"delete","table":"conntrack","filter":{"sport":2}`)
+				list := issue(t, "list", `"verb":"list","table":"conntrack"`)
+				inTime.Timeout, late.Timeout, list.Timeout = own, own, own
+				time.Sleep(waits + maxSkew)
+				called(t, g, inTime)
+				time.Sleep(1)
+				refused(t, g, late, CodeTimeout, "issued_at")
+				if res, _ := called(t, g, inTime); !res.Repeated {
+					t.Error("what was carried out in time has its answer until max_age")
+				}
+				called(t, g, list)
+				equal(t, "left", left(t, ns), []int{2, 3, 4, 5, 6, 7, 8})
+				late.IssuedAt = time.Now() // nothing has been done under this ID
+				if res, _ := called(t, g, late); res.Count != 1 || res.Repeated {
+					t.Errorf("%+v", res)
+				}
+				equal(t, "audit", phases(t, audit), []string{"intent delete", "done delete", "refused delete 408", "intent delete", "done delete"})
+			})
+		})
+	}
 }
 
 // TestGuardOnce repeats writes.
