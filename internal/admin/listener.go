@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,6 +34,34 @@ func listen(cfg *Config) (net.Listener, error) {
 		return nil, fmt.Errorf("admin.listen: %w", err)
 	}
 	return l, nil
+}
+
+// Overlap reports whether two addresses host:port cannot be listened on at once:
+// they have a port in common and a host, or one of them stands for every host.
+// Names are not looked up, but localhost is known.
+func Overlap(x, y string) bool {
+	hostX, portX, errX := net.SplitHostPort(x)
+	hostY, portY, errY := net.SplitHostPort(y)
+	if errX != nil || errY != nil || portX == "0" || portX != portY {
+		return false
+	}
+	a, b := numberOf(hostX), numberOf(hostY)
+	if !a.IsValid() || !b.IsValid() {
+		return hostX == hostY
+	}
+	return a.IsUnspecified() || b.IsUnspecified() || a == b
+}
+
+// numberOf is a host's address, and not valid of a name that is not known.
+func numberOf(host string) netip.Addr {
+	switch {
+	case host == "":
+		return netip.IPv6Unspecified()
+	case strings.EqualFold(host, "localhost"):
+		host = "127.0.0.1"
+	}
+	ip, _ := netip.ParseAddr(host) // what is wrong is a name
+	return ip.Unmap()
 }
 
 // listenUnix binds beside the path and then takes its place, so that nobody ever

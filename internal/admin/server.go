@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -135,6 +136,9 @@ func (s *Server) Renew(cfg Config) (apply, drop func(), err error) {
 		return nil, nil, errors.New("admin.mode: a change needs a restart or another path")
 	}
 	d, err := s.bind(&cfg)
+	if held := s.Addr(); errors.Is(err, syscall.EADDRINUSE) && held.Network() == "tcp" && Overlap(held.String(), cfg.Listen) {
+		return nil, nil, fmt.Errorf("admin.listen: %s overlaps %s, which this process has: a change needs another port, or a restart: %w", cfg.Listen, held, syscall.EADDRINUSE)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

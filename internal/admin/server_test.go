@@ -273,6 +273,57 @@ func TestRenew(t *testing.T) {
 	}
 }
 
+// TestRenewOverlap names this process where it is what has the address.
+func TestRenewOverlap(t *testing.T) {
+	t.Parallel()
+	p := open(t, nil)
+	_, port, err := net.SplitHostPort(p.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := p.front.Load().cfg
+	for _, host := range []string{"0.0.0.0", "127.0.0.1", ""} {
+		cfg.Listen = net.JoinHostPort(host, port)
+		want := "admin.listen: " + cfg.Listen + " overlaps " + p.Addr().String() + ", which this process has"
+		if _, _, err := p.Renew(cfg); err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("error %v, expected %s", err, want)
+		}
+	}
+	cfg.Listen = net.JoinHostPort("127.0.0.2", port) // has nothing in common with it
+	_, drop, err := p.Renew(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop()
+}
+
+func TestOverlap(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		x, y string
+		want bool
+	}{
+		{"127.0.0.1:9", "127.0.0.1:9", true},
+		{"127.0.0.1:9", "127.0.0.1:10", false},
+		{"127.0.0.1:9", "127.0.0.2:9", false},
+		{"127.0.0.1:9", "0.0.0.0:9", true},
+		{":9", "127.0.0.2:9", true},
+		{"[::]:9", "127.0.0.2:9", true}, // listens on IPv4 too
+		{"[::1]:9", "127.0.0.1:9", false},
+		{"[::ffff:127.0.0.1]:9", "127.0.0.1:9", true},
+		{"127.0.0.1:0", "127.0.0.1:0", false},
+		{"", "127.0.0.1:9", false},
+		{"localhost:9", "127.0.0.1:9", true},
+		{"edge:9", "127.0.0.1:9", false},
+		{"edge:9", "edge:9", true},
+		{"unix:/run/a.sock", "127.0.0.1:9", false},
+	} {
+		if got := Overlap(c.x, c.y); got != c.want || Overlap(c.y, c.x) != c.want {
+			t.Errorf("%s and %s: %v", c.x, c.y, got)
+		}
+	}
+}
+
 // TestRenewMode has a change of mode refused where there is one: a port has none.
 func TestRenewMode(t *testing.T) {
 	t.Parallel()

@@ -2,9 +2,12 @@ package doctor
 
 import (
 	"bufio"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -36,7 +39,7 @@ func (p *Port) look(ferries []int) []Finding {
 	if !errors.Is(err, unix.EADDRINUSE) {
 		return result(Fail, err.Error(), "ip address show")
 	}
-	pid := listenerOf(port)
+	pid := listenerOf(p.Address)
 	switch {
 	case slices.Contains(ferries, pid):
 		return result(OK, fmt.Sprintf("is in use by ctferry run (pid %d)", pid), "")
@@ -46,15 +49,16 @@ func (p *Port) look(ferries []int) []Finding {
 	return result(Fail, "is in use", "ss -ltnp 'sport = :"+port+"'")
 }
 
-// listenerOf is the process that listens on a TCP port; 0 is not known.
-func listenerOf(port string) (owner int) {
-	n, err := strconv.ParseUint(port, 10, 16)
+// listenerOf is the process that listens on a TCP address, or on one that has it
+// taken; 0 is not known. Another may listen on the same port of another address.
+func listenerOf(address string) (owner int) {
+	want, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return 0
 	}
 	inodes := map[uint64]bool{}
 	for _, file := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
-		listening(file, n, inodes)
+		listening(file, want.AddrPort(), inodes)
 	}
 	eachSocket(func(pid int, inode uint64) {
 		if inodes[inode] && owner == 0 {
@@ -67,8 +71,8 @@ func listenerOf(port string) (owner int) {
 // tcpListen is TCP_LISTEN in /proc/net/tcp.
 const tcpListen = "0A"
 
-// listening adds the inodes of the sockets that listen on a port.
-func listening(file string, port uint64, inodes map[uint64]bool) {
+// listening adds the inodes of the sockets whose listening keeps others from the address.
+func listening(file string, want netip.AddrPort, inodes map[uint64]bool) {
 	f, err := os.Open(file)
 	if err != nil {
 		return
@@ -80,12 +84,34 @@ func listening(file string, port uint64, inodes map[uint64]bool) {
 		if len(words) < 10 || words[3] != tcpListen {
 			continue
 		}
-		_, hex, _ := strings.Cut(words[1], ":")
-		if n, err := strconv.ParseUint(hex, 16, 16); err != nil || n != port {
+		if has, ok := localAddress(words[1]); !ok || !collide(has, want) {
 			continue
 		}
 		if inode, err := strconv.ParseUint(words[9], 10, 64); err == nil {
 			inodes[inode] = true
 		}
 	}
+}
+
+// localAddress reads an address of /proc/net/tcp or tcp6: words of 32 bits in the
+// host's order, and the port as a number, in hexadecimal digits.
+func localAddress(s string) (netip.AddrPort, bool) {
+	address, port, _ := strings.Cut(s, ":")
+	n, err := strconv.ParseUint(port, 16, 16)
+	bytes, errHex := hex.DecodeString(address)
+	if err != nil || errHex != nil || len(bytes)%4 != 0 {
+		return netip.AddrPort{}, false
+	}
+	for i := 0; i < len(bytes); i += 4 {
+		binary.NativeEndian.PutUint32(bytes[i:], binary.BigEndian.Uint32(bytes[i:]))
+	}
+	ip, ok := netip.AddrFromSlice(bytes)
+	return netip.AddrPortFrom(ip, uint16(n)), ok
+}
+
+// collide reports whether one address is another's, or every host's. What no host
+// was named for is every host's too.
+func collide(has, want netip.AddrPort) bool {
+	a, b := has.Addr().Unmap(), want.Addr().Unmap()
+	return has.Port() == want.Port() && (a == b || a.IsUnspecified() || !b.IsValid() || b.IsUnspecified())
 }
