@@ -94,6 +94,7 @@ func (b *builder) build(standalone bool) *Config {
 	b.control(cfg, &r)
 	b.admin(cfg, &r)
 	b.apart(cfg)
+	b.ports(cfg)
 	return cfg
 }
 

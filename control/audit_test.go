@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -335,5 +336,29 @@ func TestGuardTogether(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%v was begun %d times", id, n)
 		}
+	}
+}
+
+// TestAuditApart has a file that a file sink writes, as its lock says, be no audit.
+func TestAuditApart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	records, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer records.Close()
+	if err := unix.Flock(int(records.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	a := NewAuditor(AuditOptions{Config: Audit{Path: path}, Node: "edge"})
+	defer a.Close()
+	if err := a.Open(); !errors.Is(err, unix.EWOULDBLOCK) || !strings.Contains(err.Error(), path+" is being written by somebody else") {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(records.Fd()), unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Open(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // errNoAudit is told where a write is to be audited and the configuration names no file.
@@ -33,8 +35,20 @@ func (f *auditFile) open() error {
 		return err
 	}
 	f.file = file
-	if err := f.ready(); err != nil {
+	if err = f.share(); err == nil {
+		err = f.ready()
+	}
+	if err != nil {
 		return errors.Join(err, f.close())
+	}
+	return nil
+}
+
+// share makes sure that no file sink has the file, however its path is spelled: it
+// would be cut and put aside. A file system without locks cannot tell.
+func (f *auditFile) share() error {
+	if err := unix.Flock(int(f.file.Fd()), unix.LOCK_SH|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s is being written by somebody else: %w", f.cfg.Path, err)
 	}
 	return nil
 }

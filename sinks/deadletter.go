@@ -97,7 +97,11 @@ func (d *deadLetters) open() (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if size, err = heal(f, encode.Lines); err != nil {
+	// Others may add lines of theirs, but a file sink may not have it: see claim.
+	if err = lock(f, d.path, unix.LOCK_SH); err == nil {
+		size, err = heal(f, encode.Lines)
+	}
+	if err != nil {
 		return 0, errors.Join(err, f.Close())
 	}
 	d.file = f

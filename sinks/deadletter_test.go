@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/source/flow"
+	"golang.org/x/sys/unix"
 )
 
 // letters reads a dead-letter file.
@@ -144,4 +146,26 @@ func seqsOfLetters(all []deadLetter) []uint64 {
 		seqs = append(seqs, l.Seq)
 	}
 	return seqs
+}
+
+// TestDeadLettersApart has dead letters of two sinks share a file, whole lines of
+// each, and stay away from one that holds a sink's records.
+func TestDeadLettersApart(t *testing.T) {
+	dir := t.TempDir()
+	sink := fileFor(t, dir, "f", "json", nil)
+	mustOpen(t, sink)
+	must(t, os.Link(filepath.Join(dir, "f"), filepath.Join(dir, "g")))
+	d := newDeadLetters(DeadLetter{filepath.Join(dir, "g"), option.MiB}, "s", "application/json")
+	rec := &Record{Value: []byte("{}")}
+	if reason, err := d.add(rec, io.EOF); reason != dropDeadLetter || !errors.Is(err, unix.EWOULDBLOCK) || !strings.Contains(err.Error(), "is being written by somebody else") {
+		t.Errorf("%v, %v", reason, err)
+	}
+	must(t, sink.shut())
+	other := newDeadLetters(DeadLetter{filepath.Join(dir, "f"), option.MiB}, "o", "application/json")
+	for _, d := range []*deadLetters{&d, &other} {
+		if reason, err := d.add(rec, io.EOF); reason != reasons || err != nil {
+			t.Errorf("%v, %v", reason, err)
+		}
+		defer d.close()
+	}
 }

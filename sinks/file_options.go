@@ -159,6 +159,17 @@ func (o *FileOptions) Groups() []Group { return []Group{GroupNone} }
 // Unordered is "": a file keeps every flow's order.
 func (o *FileOptions) Unordered() string { return "" }
 
+// Target is the path of a sink of that name on that node: with the fields filled in,
+// as file names have them, and the verbs of the time as they are. It is "" if the
+// path is not valid.
+func (o *FileOptions) Target(node, sink string) string {
+	path, err := parseFilePath(o.Path, o.Base)
+	if err != nil {
+		return ""
+	}
+	return path.bind(node, sink).String()
+}
+
 // New makes the sink. It does no I/O.
 func (o *FileOptions) New(env Env) (Sink, error) {
 	path, err := parseFilePath(o.Path, o.Base)

@@ -23,6 +23,8 @@ type filePath struct {
 // pathPart is a literal, or a verb (then layout is how package time writes it), or a field.
 type pathPart struct {
 	literal, layout, digits, field string
+
+	verb byte // of layout
 }
 
 // pathVerbs are the verbs of strftime(3) that are understood.
@@ -112,6 +114,7 @@ func parsePathPart(s string) (pathPart, int, error) {
 	if s[0] == '%' {
 		if len(s) > 1 {
 			if part, ok := pathVerbs()[s[1]]; ok {
+				part.verb = s[1]
 				return part, 2, nil
 			}
 		}
@@ -168,6 +171,21 @@ func (p filePath) at(t time.Time) string {
 		for _, part := range element {
 			b = append(b, part.literal...)
 			b = t.AppendFormat(b, part.layout)
+		}
+	}
+	return string(b)
+}
+
+// String is a bound path as it is configured, with what the fields are in their place.
+func (p filePath) String() string {
+	b := []byte(p.base)
+	for _, element := range p.elements {
+		b = append(b, '/')
+		for _, part := range element {
+			if part.layout != "" {
+				b = append(b, '%', part.verb)
+			}
+			b = append(b, strings.ReplaceAll(part.literal, "%", "%%")...)
 		}
 	}
 	return string(b)

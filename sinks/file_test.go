@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -404,6 +405,21 @@ func TestFileOpenErrors(t *testing.T) {
 		{"a link leads out", func(t *testing.T, dir string) { must(t, os.Symlink("/etc/passwd", filepath.Join(dir, "f"))) }, Configuration, unix.ELOOP},
 		{"a link leads elsewhere in the directory", func(t *testing.T, dir string) { must(t, os.Symlink("g", filepath.Join(dir, "f"))) }, Configuration, unix.ELOOP},
 		{"another sink writes it", func(t *testing.T, dir string) { mustOpen(t, fileFor(t, dir, "f", "json", nil)) }, Retry, unix.EWOULDBLOCK},
+		{"another sink writes it by another name", func(t *testing.T, dir string) {
+			mustOpen(t, fileFor(t, dir, "g", "json", nil))
+			must(t, os.Link(filepath.Join(dir, "g"), filepath.Join(dir, "f")))
+		}, Retry, unix.EWOULDBLOCK},
+		{"another sink writes it through a directory's link", func(t *testing.T, dir string) {
+			must(t, os.Symlink(dir, dir+".link"))
+			mustOpen(t, fileFor(t, dir+".link", "f", "json", nil))
+		}, Retry, unix.EWOULDBLOCK},
+		{"dead letters go there", func(t *testing.T, dir string) {
+			d := newDeadLetters(DeadLetter{filepath.Join(dir, "f"), option.MiB}, "s", "application/json")
+			if reason, err := d.add(&Record{Value: []byte("{}")}, io.EOF); reason != reasons || err != nil {
+				t.Fatal(reason, err)
+			}
+			t.Cleanup(func() { must(t, d.close()) })
+		}, Retry, unix.EWOULDBLOCK},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -266,24 +266,32 @@ func fileError(err error) error {
 func claim(root interface {
 	Lstat(string) (os.FileInfo, error)
 }, f *os.File, name string) error {
-	raw, err := f.SyscallConn()
-	if err != nil {
+	if err := lock(f, name, unix.LOCK_EX); err != nil {
 		return err
 	}
-	var lock error
-	if err := raw.Control(func(fd uintptr) { lock = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
-		return err
-	}
-	if errors.Is(lock, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%s is being written by somebody else: %w", name, lock)
-	}
-	// A file system without locks: the name has to do.
 	open, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	if there, err := root.Lstat(name); err != nil || !os.SameFile(open, there) {
 		return fmt.Errorf("%s was replaced while it was opened: %w", name, unix.EAGAIN)
+	}
+	return nil
+}
+
+// lock takes a lock of the whole file, flock(2)'s LOCK_EX or LOCK_SH, without
+// waiting for it. On a file system without locks the name has to do.
+func lock(f *os.File, name string, how int) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var locked error
+	if err := raw.Control(func(fd uintptr) { locked = unix.Flock(int(fd), how|unix.LOCK_NB) }); err != nil {
+		return err
+	}
+	if errors.Is(locked, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%s is being written by somebody else: %w", name, locked)
 	}
 	return nil
 }
