@@ -17,8 +17,8 @@ import (
 )
 
 // Effective gives the whole configuration as it runs, as YAML: every key, the
-// defaults too, connections written out in the sinks that use them, secrets as
-// ***. Load reads it back to the same Config, but refuses the ***.
+// defaults too, connections written out in the sinks that use them, secrets and what
+// headers like Authorization hold as ***. Load reads it back to the same Config, but refuses the ***.
 func (c *Config) Effective() ([]byte, error) {
 	r := raw{Node: c.Node, Meta: map[string]string{}, Source: rawOf(c.Source), Spool: c.Spool, NATSServer: c.natsServer, Admin: c.Admin}
 	r.Control = rawControl{c.ControlConnection, c.Control}
@@ -125,10 +125,24 @@ func renderFields(n *yaml.Node, v reflect.Value) {
 		switch {
 		case squash:
 			renderFields(n, v.Field(i))
+		case name == headersKey:
+			put(n, name, render(withoutCredentials(v.Field(i))))
 		case name != "":
 			put(n, name, render(v.Field(i)))
 		}
 	}
+}
+
+// withoutCredentials hides the values of headers that hold secrets.
+func withoutCredentials(headers reflect.Value) reflect.Value {
+	out := map[string]string{}
+	for name, value := range headers.Interface().(map[string]string) {
+		if isCredential(name) && value != "" {
+			value = redacted
+		}
+		out[name] = value
+	}
+	return reflect.ValueOf(out)
 }
 
 func renderMap(v reflect.Value) *yaml.Node {

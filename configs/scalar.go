@@ -59,10 +59,11 @@ func (d *decoder) number(path, text string, out reflect.Value) {
 }
 
 // wrong adds the fault of a value of another type than its key's. A text in the place
-// of keys of which one is a secret is likely to hold that, as in basic_auth: user:password.
+// of keys of which one is a secret is likely to hold that, as in basic_auth: user:password,
+// and so is one in the place of headers.
 func (d *decoder) wrong(path string, got any, want reflect.Type) {
 	is := word(got)
-	if _, isText := got.(string); isText && holdsSecret(want) {
+	if _, isText := got.(string); isText && (holdsSecret(want) || path == headersKey) {
 		is = "a text"
 	}
 	d.faults.Add(path, fmt.Sprintf("expected %s, not %s", wanted(want), is))

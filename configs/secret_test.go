@@ -132,10 +132,62 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 		"sinks: {out: {type: stdout}}\nadmin: {basic_auth: {user: u:hunter2, password_file: /p}}\n",
 		"sinks: {out: {type: stdout}}\nnats_server: {leafnodes: [nats://u:hunter2@h]}\n",
 		"sinks: {out: {type: stdout}}\nnats_server: {leafnodes: [{urls: nats://u:hunter2@h}]}\n",
+		kafka + "headers: \"authorization: hunter2\"}}\n",
+		"sinks: {n: {type: nats, subject: a, urls: [nats://h], headers: authorization=hunter2}}\n",
+		kafka + "headers: {authorization: [hunter2]}}}\n",
+		kafka + "headers: {authorization: hunter2}, acks: none}}\n",
+		"sinks: {n: {type: nats, subject: a, urls: [nats://h], headers: {authorization: \"hunter2\\n\"}}}\n",
+		"connections:\n  hub:\n    type: kafka\n    headers: hunter2\nsinks: {out: {type: stdout}}\n",
 		"connections:\n  hub:\n    type: kafka\n    sasl:\n      password:hunter2\nsinks: {out: {type: stdout}}\n",
 	} {
 		if got := file(text).faults(t); strings.Contains(got, "hunter2") {
 			t.Errorf("%s", got)
 		}
+	}
+}
+
+const withCredentials = `connections:
+  k1: {type: kafka, brokers: [a:1], headers: {X-Api-Key: hunter1, plain: shown}}
+sinks:
+  a: {type: kafka, connection: k1, topic: t}
+  b:
+    type: nats
+    urls: [nats://h]
+    subject: s
+    headers: {authorization: Bearer hunter2, Set-Cookie: hunter3, session_token: hunter4, Proxy-Password: hunter5, content: shown, secret: ""}
+`
+
+// TestHeadersHoldSecrets has credentials in headers treated as other secrets are.
+func TestHeadersHoldSecrets(t *testing.T) {
+	cfg := file(withCredentials).load(t)
+	text, err := cfg.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(text); strings.Contains(got, "hunter") || strings.Count(got, "***") != 5 || strings.Count(got, ": shown") != 2 {
+		t.Errorf("%s", got)
+	}
+	got := file(string(text)).faults(t)
+	if strings.Count(got, ": *** stands for a secret that was not printed: give the secret itself\n") != 4 || !strings.Contains(got, "sinks.a.headers.X-Api-Key: ***") {
+		t.Error(got)
+	}
+	if kafkaOf(cfg).Headers["X-Api-Key"] != "hunter1" {
+		t.Error("the sink has no key")
+	}
+
+	g := file(withCredentials)
+	g.set = []string{"sinks.b.headers.authorization=hunter6"}
+	same(t, g.faults(t), "--set sinks.b.headers.authorization: sinks.b.headers.authorization: a secret is not taken from the command line, where every user can read it: use the configuration's file")
+	in, dir := file(withCredentials).input(t)
+	if err := os.Chmod(in.File, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if cfg, err = Load(in); err != nil {
+		t.Fatal(err)
+	}
+	warnings := strings.ReplaceAll(cfg.Warnings.Error(), dir+"/", "")
+	if strings.Contains(warnings, "hunter") || strings.Count(warnings, ": a secret in a file that everybody on this host may read: chmod o-r") != 5 ||
+		!strings.HasPrefix(warnings, "a.yaml:2:47: connections.k1.headers.X-Api-Key: ") {
+		t.Error(warnings)
 	}
 }
