@@ -53,7 +53,7 @@ func TestFallingBackIsTold(t *testing.T) {
 		log := slog.New(slog.NewTextHandler(&text, nil))
 		var err error
 		dirs := []namespace{{path: testnet.New(t).Path()}, {name: "a", path: testnet.New(t).Path()}}
-		withoutBPF(t, func() {
+		without(t, []int{unix.CAP_SYS_ADMIN, unix.CAP_BPF}, func() {
 			var s *Source
 			s, err = newIn(dirs[0], cfg, Identity{}, flow.TypesOf(kernelTypes()...), out, log)
 			if err != nil {
@@ -79,8 +79,9 @@ func TestFallingBackIsTold(t *testing.T) {
 	}
 }
 
-// withoutBPF calls f on a thread that may not load programs.
-func withoutBPF(t *testing.T, f func()) {
+// without calls f on a thread that has not these capabilities: without SYS_ADMIN and
+// BPF it may not load programs.
+func without(t *testing.T, capabilities []int, f func()) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -90,8 +91,9 @@ func withoutBPF(t *testing.T, f func()) {
 		t.Fatal(err)
 	}
 	now := had
-	now[0].Effective &^= 1 << unix.CAP_SYS_ADMIN
-	now[1].Effective &^= 1 << (unix.CAP_BPF - 32)
+	for _, c := range capabilities {
+		now[c/32].Effective &^= 1 << (c % 32)
+	}
 	if err := unix.Capset(&head, &now[0]); err != nil {
 		t.Fatal(err)
 	}

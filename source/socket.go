@@ -37,7 +37,7 @@ type socket struct {
 	unsaid    uint64    // dropped events that the log does not tell of yet
 	warned    time.Time // when it told of some last
 
-	told     bool          // that the buffer cannot grow
+	growth   growth        // of the buffer, where it was refused
 	looked   time.Time     // when the reader read the drop counter last
 	burst    int           // events read since, without a pause
 	begun    time.Time     // when the first of them were looked for; only where state is kept
@@ -335,25 +335,4 @@ func (k *socket) gap(lost uint64, upper bool, now time.Time) *flow.Gap {
 		g.Lost = &lost
 	}
 	return g
-}
-
-// grow doubles the buffer towards its bound. Only the reader calls it, and only
-// the reader waits for it: a ring takes some milliseconds.
-func (k *socket) grow(stats ctnetlink.SocketStats, took uint64) {
-	limit := uint64(k.src.cfg.Max)
-	if (stats.Queued+took)*2 < stats.Buffer || stats.Buffer >= limit || k.told {
-		return
-	}
-	got, err := k.listener.Grow(int(min(stats.Buffer*2, limit)))
-	if err != nil || uint64(got) <= stats.Buffer {
-		k.told = true
-		k.src.log.Warn("receive buffer cannot grow", "netns", k.ns.String(), "bytes", stats.Buffer, "err", err, "help", k.growHelp(limit))
-		return
-	}
-	k.src.mu.Lock()
-	k.books.Growths++
-	k.books.Buffer = uint64(got)
-	k.src.mu.Unlock()
-	k.buffer.Store(uint64(got))
-	k.src.log.Info("receive buffer grown", "netns", k.ns.String(), "bytes", got)
 }
