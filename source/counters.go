@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 
-	"github.com/ctferry/ctferry/source/ctnetlink"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -18,16 +17,16 @@ type TableCounter struct {
 // TableCounters asks each namespace for its figures (IPCTNL_MSG_CT_GET_STATS_CPU);
 // one that does not answer is left out, as are figures that its kernel does not send.
 func (s *Source) TableCounters() (all []TableCounter) {
-	for _, ns := range s.spaces() {
-		if cpus, err := readCounters(ns); err == nil {
-			all = append(all, sumCounters(ns.name, cpus)...)
+	for _, sock := range s.spaces() {
+		if cpus, err := sock.readCounters(); err == nil {
+			all = append(all, sumCounters(sock.ns.name, cpus)...)
 		}
 	}
 	return all
 }
 
-func readCounters(ns namespace) ([]flow.CPUStats, error) {
-	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: ns.path})
+func (k *socket) readCounters() ([]flow.CPUStats, error) {
+	conn, err := k.dial()
 	if err != nil {
 		return nil, err
 	}

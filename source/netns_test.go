@@ -126,6 +126,12 @@ func TestNameMadeAnew(t *testing.T) {
 	other := named(t, name)
 	defer other.Close()
 	err = s.sockets[0].dump(ctx, flow.TableConntrack, dumpJob{reason: "reconcile"})
+	if tables := s.Agent("test").Tables; len(tables) != 0 {
+		t.Errorf("the table of another namespace is told: %+v", tables)
+	}
+	if counters := s.TableCounters(); len(counters) != 0 {
+		t.Errorf("the counters of another namespace are told: %+v", counters)
+	}
 	if b := s.Books()[0].Track; !errors.Is(err, errRemade) || b.Flows != 100 || b.Synthetic != 0 {
 		t.Errorf("%v; books %+v", err, b)
 	}

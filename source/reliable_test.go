@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ctferry/ctferry/internal/testnet"
+	"github.com/ctferry/ctferry/source/ctnetlink"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -99,6 +100,16 @@ func TestReliableLosesNoEnd(t *testing.T) {
 	}
 }
 
+// fillOf tells how full a namespace's table is.
+func fillOf(ns *testnet.Namespace) (flow.TableFill, error) {
+	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: ns.Path()})
+	if err != nil {
+		return flow.TableFill{}, err
+	}
+	defer conn.Close()
+	return conn.Stats(context.Background())
+}
+
 // TestReliableLetsGo stands still while flows end in a table that fills: at 80 %
 // the kernel is told to keep no more, so that the table has room.
 func TestReliableLetsGo(t *testing.T) {
@@ -106,7 +117,7 @@ func TestReliableLetsGo(t *testing.T) {
 		t.Skip("makes as many flows as the machine's table holds")
 	}
 	ns := tracked(t)
-	full, err := readFill(namespace{path: ns.Path()})
+	full, err := fillOf(ns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +136,7 @@ func TestReliableLetsGo(t *testing.T) {
 	go func() {
 		most := uint32(0)
 		for ctx.Err() == nil {
-			if f, err := readFill(namespace{path: ns.Path()}); err == nil {
+			if f, err := fillOf(ns); err == nil {
 				most = max(most, f.Entries)
 			}
 			time.Sleep(5 * time.Millisecond)
@@ -139,7 +150,7 @@ func TestReliableLetsGo(t *testing.T) {
 	sock := r.sockets[0]
 	eventually(t, "letting go", func() bool { return !sock.reliable.on.Load() })
 	eventually(t, "an empty table", func() bool {
-		f, err := readFill(namespace{path: ns.Path()})
+		f, err := fillOf(ns)
 		return err == nil && f.Entries == 0
 	})
 	cancel()

@@ -96,33 +96,29 @@ func kernelRelease() string {
 }
 
 // tableFill asks each namespace how full its table is; one that does not
-// answer is left out.
+// answer is left out, and so is one whose name stands for another by now.
 func (s *Source) tableFill() []flow.TableFill {
 	var fills []flow.TableFill
-	for _, ns := range s.spaces() {
-		if fill, err := readFill(ns); err == nil {
+	for _, sock := range s.spaces() {
+		if fill, err := sock.readFill(); err == nil {
 			fills = append(fills, fill)
 		}
 	}
 	return fills
 }
 
-// spaces are the namespaces that are read, the service's own first.
-func (s *Source) spaces() []namespace {
+// spaces are the sockets of the namespaces that are read, the service's own first.
+func (s *Source) spaces() []*socket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	spaces := make([]namespace, len(s.sockets))
-	for i, sock := range s.sockets {
-		spaces[i] = sock.ns
-	}
-	return spaces
+	return slices.Clone(s.sockets)
 }
 
 // fillPatience bounds the wait for the kernel's answer.
 const fillPatience = time.Second
 
-func readFill(ns namespace) (flow.TableFill, error) {
-	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: ns.path})
+func (k *socket) readFill() (flow.TableFill, error) {
+	conn, err := k.dial()
 	if err != nil {
 		return flow.TableFill{}, err
 	}
@@ -130,7 +126,7 @@ func readFill(ns namespace) (flow.TableFill, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fillPatience)
 	defer cancel()
 	fill, err := conn.Stats(ctx)
-	fill.NetNS = ns.name
+	fill.NetNS = k.ns.name
 	return fill, err
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/ctferry/ctferry/cmd/ctferry/tap"
 	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/internal/option"
+	"github.com/ctferry/ctferry/source"
 	"github.com/ctferry/ctferry/source/ctnetlink"
 	"github.com/ctferry/ctferry/source/flow"
 )
@@ -23,10 +25,11 @@ func newExecutor(s *service) *control.Executor {
 		Node: s.id.Node,
 		Tap:  leases{s},
 		Open: func(netns string) (control.Session, error) {
-			if _, ok := s.source.Origin(netns); !ok {
-				return nil, notRead(netns)
+			conn, err := dialRead(s.source, netns)
+			if err != nil {
+				return nil, err // no nil of a type of its own
 			}
-			return ctnetlink.Dial(ctnetlink.DialConfig{NetNS: namespacePath(netns)})
+			return conn, nil
 		},
 		Origin: func(netns string) *flow.Origin {
 			o, ok := s.source.Origin(netns)
@@ -37,6 +40,28 @@ func newExecutor(s *service) *control.Executor {
 			return &o
 		},
 	}
+}
+
+// dialRead opens the tables of a namespace that is read. One whose name has come to
+// stand for another is not, until the source has found that: its rows would bear the
+// flow ids of the one before.
+func dialRead(src *source.Source, netns string) (*ctnetlink.Conn, error) {
+	o, ok := src.Origin(netns)
+	if !ok {
+		return nil, notRead(netns)
+	}
+	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: namespacePath(netns)})
+	if err != nil {
+		return nil, err
+	}
+	cookie, err := conn.Cookie()
+	if err == nil && cookie != o.Cookie {
+		err = notRead(netns)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 func notRead(netns string) error {
