@@ -180,7 +180,11 @@ func (d *decoder) scalar(path string, v any, out reflect.Value) {
 func (d *decoder) duration(path, text string, out reflect.Value) {
 	t, err := time.ParseDuration(text)
 	if err != nil || t < 0 {
-		d.faults.Add(path, fmt.Sprintf("%s: expected %s", quote(text), wanted(out.Type())))
+		want := wanted(out.Type())
+		if n, isDays := strings.CutSuffix(text, "d"); isDays && n != "" && strings.Trim(n, "0123456789") == "" {
+			want += "; a day is 24h"
+		}
+		d.faults.Add(path, fmt.Sprintf("%s: expected %s", quote(text), want))
 		return
 	}
 	out.SetInt(int64(t))

@@ -120,7 +120,14 @@ func nearest(known map[string]mask, name string) string {
 	slices.Sort(names)
 	best, bestAt := "", 1<<30
 	for _, n := range names {
-		if d := distance(name, n); d < bestAt {
+		d := 2 * distance(name, n)
+		if top, inner := splitName(n); inner != "" && !strings.Contains(name, ".") { // src for orig.src, rather than reply.src
+			d = min(d, 2+2*distance(name, inner))
+			if top == "orig" {
+				d--
+			}
+		}
+		if d < bestAt {
 			best, bestAt = n, d
 		}
 	}

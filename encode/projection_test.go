@@ -138,6 +138,8 @@ func TestProjectionErrors(t *testing.T) {
 		{"", "mark gap", `omit[1]: gap is never left out`},
 		{"mark", "zone", `fields and omit are both given: use one of them`},
 		{"community_id", "", `fields[0]: community_id is only made where community_id is on`},
+		{"src", "", `fields[0]: unknown field "src", did you mean "orig.src"?`},
+		{"dport", "", `fields[0]: unknown field "dport", did you mean "orig.dport"?`},
 		{"gap.scope", "", `fields[0]: unknown field "gap.scope", did you mean`},
 		{strings.Repeat("x", 100000), "", `did you mean`},
 	} {

@@ -56,7 +56,9 @@ func parseFilePath(path, base string) (filePath, error) {
 		}
 	}
 	if base == "" {
-		base = fixedDirectories(path)
+		if base = fixedDirectories(path); base == "/" {
+			return filePath{}, option.Fault{Path: "path", Text: fmt.Sprintf("%q: expected a directory below /, with a name that does not change, to hold it", path)}
+		}
 	}
 	if !filepath.IsAbs(base) || filepath.Clean(base) != base || base == "/" {
 		return filePath{}, option.Fault{Path: "base", Text: fmt.Sprintf("%q: expected an absolute directory other than /, in which the file stays", base)}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -59,6 +60,11 @@ func (k *socket) dial() (*ctnetlink.Conn, error) {
 // began; the zero time for the first.
 func (s *Source) scan(before time.Time, start func(*socket)) {
 	found := findNamespaces(netnsDir, s.cfg.NetNS)
+	if before.IsZero() {
+		for _, name := range Absent(s.cfg.NetNS) {
+			s.log.Warn("there is no network namespace of this name yet", "netns", name, "dir", netnsDir)
+		}
+	}
 	s.mu.Lock()
 	maps.DeleteFunc(s.missed, func(ns namespace, _ blind) bool {
 		_, ok := found[ns]
@@ -202,6 +208,24 @@ func findNamespaces(dir string, patterns []string) map[namespace]struct{} {
 		}
 	}
 	return found
+}
+
+// Absent gives the names among Config.NetNS that no network namespace has now. A
+// pattern may match any, or none.
+func Absent(patterns []string) []string {
+	return absentIn(netnsDir, patterns)
+}
+
+func absentIn(dir string, patterns []string) (names []string) {
+	for _, name := range patterns {
+		if strings.ContainsAny(name, `*?[\`) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(dir, name)); errors.Is(err, os.ErrNotExist) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // inodeOf tells namespaces of one name apart; not ok: there is none.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -263,5 +264,19 @@ func TestRetiredAccountsAreBounded(t *testing.T) {
 	}
 	if sum != 10*maxRetired {
 		t.Errorf("sum %d: expected %d", sum, 10*maxRetired)
+	}
+}
+
+// TestAbsent tells names that nothing has, and no patterns.
+func TestAbsent(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "blue"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := absentIn(dir, []string{"blue", "red", "t*", "[ab]", "?", "green"}); !slices.Equal(got, []string{"red", "green"}) {
+		t.Errorf("%q", got)
+	}
+	if got := absentIn(filepath.Join(dir, "none"), []string{"blue"}); !slices.Equal(got, []string{"blue"}) {
+		t.Errorf("without the folder: %q", got)
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 const checkHelp = `Validate a configuration without touching the kernel, a broker or a file that it
 names. Every fault is told with its file, line and column. Where a sink gives
-up the order of a flow's events, the report says unordered and why.
+up the order of a flow's events, the report says unordered and why. Only the links
+on the way to files of sinks are followed, to find two that write one file.
 
   ctferry check ctferry.yaml
   ctferry check --print-effective ctferry.yaml      defaults filled in, secrets hidden

@@ -90,7 +90,7 @@ func examine(ctx context.Context, flags *doctorFlags) (*doctor.Report, error) {
 	for i, ns := range flags.namespaces(cfg) {
 		facts.Host, err = doctor.Look(ctx, doctor.Wants{Name: ns.name, Path: ns.path, Zones: facts.Plan.Zones})
 		if err != nil {
-			return nil, usageError{fmt.Errorf("network namespace: %w", err)}
+			return nil, usageError{flags.lookError(err)}
 		}
 		ferries = facts.Host.Ferries
 		report.Findings = append(report.Findings, facts.HostFindings(i > 0)...)
@@ -101,6 +101,14 @@ func examine(ctx context.Context, flags *doctorFlags) (*doctor.Report, error) {
 	}
 	report.Findings = slices.DeleteFunc(report.Findings, func(f doctor.Finding) bool { return slices.Contains(flags.skip, f.ID) })
 	return report, ctx.Err()
+}
+
+// lookError says where the namespace was named that cannot be looked at.
+func (f *doctorFlags) lookError(err error) error {
+	if f.netns == "" {
+		return fmt.Errorf("network namespace: %w", err)
+	}
+	return fmt.Errorf("--netns: %w: expected a name under /run/netns, as ip netns list has it, or a path", err)
 }
 
 // namespace is one to look at.

@@ -266,3 +266,16 @@ func plantedServer() []planted {
 		}},
 	}
 }
+
+// TestDoctorFindsNoNamespace warns of a name in source.netns that nothing has, as run does.
+func TestDoctorFindsNoNamespace(t *testing.T) {
+	ns, dir := loadedNamespace(t), t.TempDir()
+	cfg := writeFile(t, dir, "c.yaml", "node: n\nsource: {buffer: {size: 8MiB, max: 8MiB}, netns: [absent-ns, absent-*]}\nsinks: {out: {type: stdout}}\n")
+	const want = "source.netns: there is no network namespace absent-ns under /run/netns now"
+	if x := examineHost(t, ns, "-c", cfg); !strings.Contains(x.out, want) || strings.Contains(x.out, "absent-*") {
+		t.Errorf("code %d, output:\n%s", x.code, x.out)
+	}
+	p := startFerry(t, ns, "run", "-c", cfg)
+	waitFor(t, "word of it", func() bool { return len(p.said("there is no network namespace of this name yet")) == 1 })
+	p.stop(t)
+}

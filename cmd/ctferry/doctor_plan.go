@@ -18,6 +18,7 @@ import (
 	"github.com/ctferry/ctferry/internal/natsconn"
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/sinks"
+	"github.com/ctferry/ctferry/source"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -30,6 +31,9 @@ func planOf(cfg *configs.Config, file string) *doctor.Plan {
 	}
 	for _, w := range cfg.Warnings {
 		p.Warnings = append(p.Warnings, w.Error())
+	}
+	for _, name := range source.Absent(cfg.Source.NetNS) {
+		p.Warnings = append(p.Warnings, "source.netns: there is no network namespace "+name+" under /run/netns now: nothing is read of it until there is")
 	}
 	wantFilter(p, cfg.Source.Filter)
 	for i := range cfg.Sinks {

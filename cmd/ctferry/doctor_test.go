@@ -210,7 +210,7 @@ func TestDoctorRefusesWhatItDoesNotKnow(t *testing.T) {
 	}{
 		{[]string{"doctor", "extra"}, "expected no argument"},
 		{[]string{"doctor", "--skip", "moon"}, `--skip: "moon" is no check: expected some of capability`},
-		{[]string{"doctor", "--netns", "absent-ns"}, "absent-ns"},
+		{[]string{"doctor", "--netns", "absent-ns"}, "--netns: open /run/netns/absent-ns: no such file or directory: expected a name under /run/netns"},
 		{[]string{"doctor", "-c", "/absent.yaml"}, "no such file"},
 	} {
 		if code, out, errOut := run(tt.args...); code != exitUsage || out != "" || !strings.Contains(errOut, tt.want) {
