@@ -20,6 +20,7 @@ type deadLetters struct {
 	sink        string
 	contentType string
 	file        *os.File
+	torn        bool // it may end in the midst of a line, which could not be cut off
 }
 
 // deadLetter is one line of the file.
@@ -52,14 +53,32 @@ func (d *deadLetters) add(rec *Record, cause error) (reason, error) {
 	if err != nil {
 		return dropDeadLetter, fmt.Errorf("dead letters: %w", err)
 	}
+	if d.torn {
+		line = append([]byte{'\n'}, line...)
+	}
 	if size+int64(len(line)) > d.max {
 		return dropDeadLetterFull, nil
 	}
-	if _, err := d.file.Write(line); err != nil {
-		// Half a line must not stay: what comes next would be joined to it.
-		return dropDeadLetter, fmt.Errorf("dead letters: %w", errors.Join(err, d.file.Truncate(size)))
+	if err := d.write(line, size); err != nil {
+		return dropDeadLetter, fmt.Errorf("dead letters: %w", err)
 	}
 	return reasons, nil
+}
+
+// write appends to a file of the given size. Half a line must not stay, for what
+// comes next would be joined to it; if it must, that gets a line of its own.
+func (d *deadLetters) write(line []byte, size int64) error {
+	n, err := d.file.Write(line)
+	if err == nil {
+		d.torn = false
+		return nil
+	}
+	if n > 0 {
+		undo := d.file.Truncate(size)
+		d.torn = d.torn || undo != nil
+		err = errors.Join(err, undo)
+	}
+	return err
 }
 
 func (d *deadLetters) line(rec *Record, cause error) ([]byte, error) {
@@ -98,11 +117,17 @@ func (d *deadLetters) open() (size int64, err error) {
 		return 0, err
 	}
 	// Others may add lines of theirs, but a file sink may not have it: see claim.
-	if err = lock(f, d.path, unix.LOCK_SH); err == nil {
-		size, err = heal(f, encode.Lines)
-	}
-	if err != nil {
+	if err := lock(f, d.path, unix.LOCK_SH); err != nil {
 		return 0, errors.Join(err, f.Close())
+	}
+	size, err = heal(f, encode.Lines)
+	if d.torn = err != nil; d.torn {
+		// A file that may only be appended to (chattr +a), say: it is of use as it is.
+		info, err := f.Stat()
+		if err != nil {
+			return 0, errors.Join(err, f.Close())
+		}
+		size = info.Size()
 	}
 	d.file = f
 	return size, nil

@@ -140,6 +140,80 @@ func TestDeadLettersOnFullDisk(t *testing.T) {
 	must(t, d.close())
 }
 
+// TestDeadLettersThatCannotBeCut fills the disk under a file that may only be
+// appended to: what was torn stays, and every letter behind it has a line of its
+// own, also in a file that is opened with such an end.
+func TestDeadLettersThatCannotBeCut(t *testing.T) {
+	dir := smallDisk(t, "32k")
+	path, ballast := filepath.Join(dir, "dead.jsonl"), filepath.Join(dir, "ballast")
+	d := newDeadLetters(DeadLetter{path, option.MiB}, "s", "application/json")
+	var kept []uint64
+	add := func(seq uint64) (why reason) {
+		why, err := d.add(recordNo(seq), errors.New("no"))
+		if (why == reasons) != (err == nil) {
+			t.Fatalf("%v %v", why, err)
+		}
+		if why == reasons {
+			kept = append(kept, seq)
+		}
+		return why
+	}
+	seq := uint64(1)
+	add(seq)
+	appendOnly(t, path)
+	for round := range 3 {
+		must(t, os.WriteFile(ballast, make([]byte, 16<<10>>round), 0o600))
+		for add(seq+1) == reasons {
+			seq++
+		}
+		seq++
+		must(t, os.Remove(ballast))
+		if data, err := os.ReadFile(path); err != nil || data[len(data)-1] == '\n' {
+			t.Fatalf("round %d: nothing is torn: %v", round, err)
+		}
+		if round == 1 {
+			must(t, d.close())
+		}
+		for range 2 {
+			if seq++; add(seq) != reasons {
+				t.Fatalf("round %d: no room", round)
+			}
+		}
+	}
+	data, err := os.ReadFile(path)
+	must(t, err)
+	var got []uint64
+	torn := 0
+	for line := range strings.Lines(string(data)) {
+		var l deadLetter
+		if json.Unmarshal([]byte(line), &l) == nil {
+			got = append(got, l.Seq)
+		} else {
+			torn++
+		}
+	}
+	if !slices.Equal(got, kept) || torn != 3 {
+		t.Errorf("%d torn, letters %v, kept %v", torn, got, kept)
+	}
+	must(t, d.close())
+}
+
+const fsAppend = 0x20 // FS_APPEND_FL of linux/fs.h
+
+// appendOnly has a file be as chattr +a makes it: no byte of it can be taken away.
+func appendOnly(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, fsAppend); err != nil {
+		lacking(t, "a file that can only be appended to needs the right and a file system with it: "+err.Error())
+	}
+	if err := os.Truncate(path, 0); !errors.Is(err, unix.EPERM) {
+		t.Fatalf("it can be cut: %v", err)
+	}
+}
+
 func seqsOfLetters(all []deadLetter) []uint64 {
 	var seqs []uint64
 	for _, l := range all {
