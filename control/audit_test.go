@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ctferry/ctferry/internal/testdisk"
 	"github.com/ctferry/ctferry/internal/testnet"
 	"github.com/ctferry/ctferry/source/flow"
 )
@@ -163,6 +164,81 @@ func TestAuditDiskFull(t *testing.T) {
 	}
 	if list := audited(t, filepath.Join(dir, "audit")); len(list) != 1 {
 		t.Errorf("%d lines", len(list))
+	}
+}
+
+// TestAuditCutShortByOthers has the disk fill up behind a file that somebody has
+// emptied (copytruncate): taking back half a line makes it no longer than it is.
+func TestAuditCutShortByOthers(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=32k"); err != nil {
+		testnet.Unavailable(t, "a small file system needs root: %v", err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	path, ballast := filepath.Join(dir, "audit"), filepath.Join(dir, "ballast")
+	a := NewAuditor(AuditOptions{Config: Audit{Path: path}, Node: "edge"})
+	defer a.Close()
+	q := &Request{ID: strings.Repeat("x", 60), Verb: VerbFlush, Table: TableConntrack}
+	for range 40 {
+		if err := a.intent(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ballast, make([]byte, 24<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	written := 0
+	for a.intent(t.Context(), q) == nil {
+		written++
+	}
+	if data, _ := os.ReadFile(path); bytes.IndexByte(data, 0) >= 0 || len(data) > 8<<10 {
+		t.Errorf("%d bytes", len(data))
+	}
+	if list := audited(t, path); len(list) != written || written == 0 {
+		t.Errorf("%d of %d lines", len(list), written)
+	}
+}
+
+// TestAuditNotSynced has a disk that takes intents and then cannot sync them: what
+// is refused for that is not in the file as if it had been carried out, and what
+// was not refused is there when the disk shows what it really has.
+func TestAuditNotSynced(t *testing.T) {
+	thin := testdisk.NewThin(t)
+	path := filepath.Join(thin.Dir, "audit")
+	a := NewAuditor(AuditOptions{Config: Audit{Path: path}, Node: "edge"})
+	defer a.Close()
+	q := &Request{Verb: VerbFlush, Table: TableConntrack, NetNS: strings.Repeat("n", 1000)}
+	var want []string
+	refused := 0
+	for n := 0; refused < 5; n++ {
+		q.ID = fmt.Sprint("w-", n)
+		if a.intent(t.Context(), q) == nil {
+			want = append(want, q.ID)
+		} else {
+			refused++
+		}
+	}
+	thin.Keep(t)
+	for n := range 10 {
+		q.ID = fmt.Sprint("again-", n)
+		if err := a.intent(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, q.ID)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"in memory", "on the disk"} {
+		var got []string
+		for _, m := range audited(t, path) {
+			got = append(got, m["request"].(string))
+		}
+		equal(t, when, got, want)
+		thin.Remount(t)
 	}
 }
 

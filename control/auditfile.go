@@ -103,8 +103,9 @@ func (f *auditFile) append(line []byte, sync bool) error {
 		return nil
 	}
 	if err := f.file.Sync(); err != nil {
-		// What the disk holds now is not known: begin with a fresh descriptor.
-		return errors.Join(err, f.close())
+		// Asked again, the kernel would say that all is well, and what was not carried
+		// out must not stand there. What comes next writes the page anew in which it began.
+		return errors.Join(err, f.takeBack(len(line)), f.close())
 	}
 	return nil
 }
@@ -117,12 +118,22 @@ func (f *auditFile) write(b []byte) error {
 		return nil
 	}
 	if n > 0 {
-		if undo := f.file.Truncate(f.size - int64(n)); undo != nil {
+		if undo := f.takeBack(n); undo != nil {
 			return errors.Join(err, undo, f.close()) // opening mends the torn line
 		}
-		f.size -= int64(n)
 	}
 	return err
+}
+
+// takeBack cuts off the last n bytes. The file may be shorter than it was: others
+// may have emptied it.
+func (f *auditFile) takeBack(n int) error {
+	info, err := f.file.Stat()
+	if err != nil {
+		return err
+	}
+	f.size = max(0, info.Size()-int64(n))
+	return f.file.Truncate(f.size)
 }
 
 // rotate renames the files, each to the next number, the last one away, and

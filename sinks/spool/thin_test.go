@@ -1,7 +1,6 @@
 package spool
 
 import (
-
 	"path/filepath"
 	"testing"
 	"time"
