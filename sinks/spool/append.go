@@ -11,11 +11,11 @@ import (
 
 // Append stores a frame and gives it its number and time. It returns when the
 // frame is as safe as Config.Sync says; the frame's bytes are the caller's
-// again then. An error means that no cursor will give the frame (but one may,
-// if the process dies before the next frame is stored): ErrNoRoom, a
-// *FrameError, ErrClosed, or what the disk said. It is counted, for each sink
-// that is named in the frame; the next Append tries anew. It waits for the
-// disk, so no reader of events may call it.
+// again then. An error means that no cursor will give the frame, in this run or
+// the next (but one may, if the process dies in Append, or the disk does not
+// even let it be cut off): ErrNoRoom, a *FrameError, ErrClosed, or what the disk
+// said. It is counted, for each sink that is named in the frame; the next Append
+// tries anew. It waits for the disk, so no reader of events may call it.
 func (s *Spool) Append(f *Frame) error {
 	s.appending.Lock()
 	defer s.appending.Unlock()

@@ -89,12 +89,12 @@ func (s *Spool) settle(n int) {
 func (s *Spool) takeBack() {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.wal != nil {
+		s.abandon(errors.New("a frame that was not synced is taken back"))
+	}
 	if n := len(s.unsynced); n > 0 {
 		s.waiting -= int64(len(s.unsynced[n-1].frame))
 		s.unsynced = s.unsynced[:n-1]
-	}
-	if s.wal != nil {
-		s.abandon(errors.New("a frame that was not synced is taken back"))
 	}
 }
 

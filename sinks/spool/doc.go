@@ -25,6 +25,7 @@
 //     the rest of its segment; all other segments are read, and what was lost is counted.
 //   - A full disk: the oldest segments go first, counted to those who had not
 //     read them; if none is left, Append refuses with ErrNoRoom, and takes again by itself.
+//     What stands on disk of a frame that was refused is cut off.
 //   - An fsync that fails: its segment is written no more, and what had not been
 //     synced is written again to a new one. Readers get each frame once.
 //

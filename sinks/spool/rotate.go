@@ -110,11 +110,15 @@ func fileSize(path string) int64 {
 	return info.Size()
 }
 
-// abandon gives a log up after an error: how it ends on disk is unknown.
+// abandon gives a log up after an error. What nobody was told to be in it is cut
+// off: how it ends on disk is unknown, and the next run would find it there.
 func (s *Spool) abandon(err error) {
 	s.fault(&s.faults.Writes, err)
 	if s.wal == nil {
 		return
+	}
+	if n := len(s.unsynced); n > 0 && s.unsynced[n-1].header.seq >= s.ended().Frames {
+		s.wal.forget()
 	}
 	s.abandoned = append(s.abandoned, s.wal)
 	s.wal = nil
@@ -129,6 +133,10 @@ func (s *Spool) closeAbandoned() error {
 	for _, w := range s.abandoned {
 		if err := w.close(); err != nil {
 			kept, failed = append(kept, w), err
+		}
+		if err := w.cut(); err != nil {
+			s.fault(&s.faults.Writes, err)
+			s.log.Error("spool may give what it refused to the next run", "err", err)
 		}
 	}
 	clear(s.abandoned[len(kept):])

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -31,6 +32,8 @@ type wal struct {
 	index int   // of the segment that is written
 	size  int64 // bytes it has at most
 	limit int64 // bytes a segment may have
+	end   int64 // bytes up to the end of the record that was written last
+	last  int64 // and up to its beginning
 	sync  syncer
 	files fileOpener
 }
@@ -39,6 +42,7 @@ type wal struct {
 // so that an error is told to us, and the library's writes need no lock.
 type syncer interface {
 	Sync() error
+	Stat() (os.FileInfo, error)
 	Close() error
 }
 
@@ -67,7 +71,7 @@ func (l *wal) begun() error {
 	if err != nil {
 		return fmt.Errorf("list segments: %w", err)
 	}
-	l.index, l.size = last, 0
+	l.index, l.size, l.end, l.last = last, 0, 0, 0
 	if l.sync, err = l.files(segmentPath(l.dir, last)); err != nil {
 		return fmt.Errorf("open segment to sync: %w", err)
 	}
@@ -89,7 +93,31 @@ func (l *wal) fits(n int) bool { return l.size+taken(n) <= l.limit }
 // log's end is undefined: it must be closed, and nothing written to it.
 func (l *wal) write(record []byte) error {
 	l.size += taken(len(record))
-	return l.log.Log(record)
+	if err := l.log.Log(record); err != nil {
+		return err
+	}
+	info, err := l.sync.Stat()
+	if err != nil {
+		return err
+	}
+	l.last, l.end = l.end, info.Size()
+	return nil
+}
+
+// forget says that the record written last does not count: cut takes it too.
+func (l *wal) forget() { l.end = l.last }
+
+// cut takes from the segment what stands behind the last record that counts: part
+// of one, or all of it, which the library may have written as late as at its close.
+func (l *wal) cut() error {
+	path := segmentPath(l.dir, l.index)
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() <= l.end {
+		return nil
+	}
+	if err := os.Truncate(path, l.end); err != nil {
+		return fmt.Errorf("cut off what was refused: %w", err)
+	}
+	return nil
 }
 
 // rotate begins the next segment. After an error the wal must be closed.
