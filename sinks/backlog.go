@@ -154,6 +154,12 @@ func (b *backlog) poll() (f *spool.Frame, err error) {
 // books already; what differs is put right.
 func (b *backlog) load(f *spool.Frame) {
 	before := len(b.recs)
+	want, named := f.Want(feedsOf(b.o.cfg.Name)[b.from])
+	if b.from == remainder && !named {
+		// What was stored since is not chosen: its time comes with all that is stored.
+		b.frames = append(b.frames, frameEnd{f.Seq, before, b.from})
+		return
+	}
 	first, unread := true, uint64(0)
 	for raw, err := range encode.SplitGroup(encode.Delimited, f.Payload) {
 		b.batch.Reset()
@@ -175,7 +181,6 @@ func (b *backlog) load(f *spool.Frame) {
 		}
 	}
 	got := uint64(len(b.recs) - before)
-	want, _ := f.Want(feedsOf(b.o.cfg.Name)[b.from])
 	switch {
 	case got > want:
 		b.o.ledger.recover(got - want)
@@ -221,17 +226,21 @@ func (b *backlog) put(rec Record) {
 }
 
 // notice enters into the books what the spool has lost. Any goroutine may call it.
+// Once the outlet has ended another one does it, and tells; when the spool is closed
+// too, what others took the room of since then is entered, and told by the next run.
 func (b *backlog) notice() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended {
+	if b.ended && !b.store.closed.Load() {
 		return
 	}
 	for of, c := range b.cursors {
 		if c != nil {
 			full, damaged := b.o.ledger.notice(feed(of), c.Losses())
-			b.lost[dropSpool] += full
-			b.lost[dropDamage] += damaged
+			if !b.ended {
+				b.lost[dropSpool] += full
+				b.lost[dropDamage] += damaged
+			}
 		}
 	}
 }

@@ -96,16 +96,32 @@ func (b *backlog) rewind(left []Record) {
 
 // keep puts a gap of our own into the spool, where it outlives us.
 func (b *backlog) keep(rec *Record) error {
+	own := b.ownOf(rec)
+	if own == nil {
+		return errors.New("it is not known any more")
+	}
+	if err := b.store.keepGap(b.o.cfg.Name, &own.event); err != nil {
+		return err
+	}
+	b.tell(own.tells)
+	return nil
+}
+
+// tellOwn notes that a gap of our own is where it outlives us.
+func (b *backlog) tellOwn(rec *Record) {
+	if own := b.ownOf(rec); own != nil {
+		b.tell(own.tells)
+	}
+}
+
+// ownOf finds the gap that a record is, nil if it is not known any more.
+func (b *backlog) ownOf(rec *Record) *ownGap {
 	for i := range b.own {
 		if e := &b.own[i].event; e.Seq == rec.Seq && e.Origin == rec.Origin {
-			if err := b.store.keepGap(b.o.cfg.Name, e); err != nil {
-				return err
-			}
-			b.tell(b.own[i].tells)
-			return nil
+			return &b.own[i]
 		}
 	}
-	return errors.New("it is not known any more")
+	return nil
 }
 
 // keepGap stores a gap record that is for one sink alone. Any goroutine may call it.
@@ -114,6 +130,7 @@ func (s *Store) keepGap(sink string, e *flow.Event) error {
 	return s.spool.Append(&spool.Frame{
 		First: e.Seq, Last: e.Seq, Records: 1,
 		Counts:  []spool.Count{{Sink: sink, N: 1}},
+		Chosen:  true,
 		Payload: encode.AppendGroup(nil, encode.Delimited, one(record)),
 	})
 }

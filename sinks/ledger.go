@@ -148,6 +148,9 @@ func (l *ledger) notice(of feed, now spool.Losses) (full, damaged uint64) {
 	seen := &l.seen[of]
 	full = now.Dropped.Records - min(seen.Dropped.Records, now.Dropped.Records)
 	damaged = now.Damaged.Records - min(seen.Damaged.Records, now.Damaged.Records)
+	if l.closed && full+damaged > l.count.Held {
+		return 0, 0 // it was written off already
+	}
 	l.count.Held -= full + damaged
 	l.dropped[dropSpool] += full
 	l.dropped[dropDamage] += damaged

@@ -64,23 +64,19 @@ func (b *backlog) repeats(left []Record) (n int) {
 }
 
 // pour stores what is in memory, and gives what of it stays where it stood. What
-// the disk does not take of memory is dropped.
+// the disk does not take of memory is dropped, and what it took of it is held.
 func (b *backlog) pour(left, fresh []Record) []Record {
 	p := newPourer(b)
+	lost := uint64(0)
 	err := p.open()
 	if err == nil {
-		err = p.move(left, fresh)
-	}
-	total := uint64(0)
-	if err == nil {
-		left = nil
+		left, lost, err = p.move(left)
 	} else {
 		b.o.ledger.recover(uint64(b.repeats(left)))
-		total = uint64(len(fresh))
 	}
 	p.kept = 0
-	for recs := b.rest(); len(recs) > 0; recs = b.rest() {
-		total += uint64(len(recs))
+	for recs := fresh; len(recs) > 0; recs = b.rest() {
+		lost += uint64(len(recs))
 		if err == nil {
 			err = p.add(recs)
 		}
@@ -88,10 +84,11 @@ func (b *backlog) pour(left, fresh []Record) []Record {
 	if err == nil {
 		err = p.flush()
 	}
-	if lost := total - p.kept; lost > 0 {
+	if lost -= p.kept; lost > 0 {
 		b.o.ledger.dropMany(dropShutdown, lost)
 		b.trouble.tell(slog.LevelError, "spool does not keep what was in memory, records are dropped", "records", lost, "err", errors.Join(err, p.unread))
 	}
+	p.tell(lost)
 	return left
 }
 
@@ -109,15 +106,19 @@ func (b *backlog) rest() []Record {
 // pourer packs records that were encoded for the sink into frames. What the
 // sink's projection left out stays out, but for what places a record.
 type pourer struct {
-	b       *backlog
+	b *backlog
+
 	decoder encode.Decoder
 	encoder encode.Encoder
 	batch   *flow.Batch
 	record  []byte
 	frame   spool.Frame
 	full    int
-	kept    uint64 // records that are on disk
-	unread  error  // why one cannot be packed
+	packed  []*Record // gaps of our own in frame
+	gaps    []*Record // and those that are on disk
+	kept    uint64    // records that are on disk
+	refused uint64    // records of the place that were refused before
+	unread  error     // why one cannot be packed
 }
 
 func newPourer(b *backlog) *pourer {
@@ -130,22 +131,35 @@ func newPourer(b *backlog) *pourer {
 	}
 }
 
-// open makes the place, unless the one of an earlier stop is there still.
+// open makes the place, unless the one of an earlier stop is there still. Nothing
+// goes to one that the next run would not know of.
 func (p *pourer) open() error {
-	p.b.from = remainder // it is not done with
-	if p.b.cursors[remainder] != nil {
-		return nil
+	b, name := p.b, remainderOf(p.b.o.cfg.Name)
+	b.from = remainder // it is not done with
+	if b.cursors[remainder] == nil {
+		c, err := b.store.spool.Cursor(name, spool.Now)
+		if err == nil {
+			err = b.store.spool.Save()
+		}
+		if err != nil {
+			return errors.Join(err, b.store.spool.Remove(name))
+		}
+		b.mu.Lock()
+		b.cursors[remainder] = c
+		b.mu.Unlock()
 	}
-	_, err := p.b.store.spool.Cursor(remainderOf(p.b.o.cfg.Name), spool.Now)
-	return err
+	p.refused = b.cursors[remainder].Losses().Refused.Records
+	return nil
 }
 
 // move stores what has no fate of what was taken, and what was read and not
-// taken, and acknowledges it where it stood.
-func (p *pourer) move(left, fresh []Record) (err error) {
-	total := uint64(0)
-	for _, recs := range [][]Record{left, fresh, p.b.recs[p.b.taken:]} {
-		total += uint64(len(recs))
+// taken, and acknowledges it where it stood; lost is what of it cannot be read.
+// If the disk takes a part only, all stays where it stood too, and that part comes
+// twice.
+func (p *pourer) move(left []Record) (stays []Record, lost uint64, err error) {
+	b, total := p.b, 0
+	for _, recs := range [][]Record{left, b.recs[b.taken:]} {
+		total += len(recs)
 		if err == nil {
 			err = p.add(recs)
 		}
@@ -154,12 +168,27 @@ func (p *pourer) move(left, fresh []Record) (err error) {
 		err = p.flush()
 	}
 	if err != nil {
-		return err
+		b.o.ledger.recover(uint64(b.repeats(left)) + p.kept - uint64(len(p.gaps)))
+		for _, rec := range p.gaps { // which stood nowhere else
+			b.tellOwn(rec)
+			rec.own, rec.of = false, feeds
+		}
+		return left, 0, err
 	}
-	p.b.o.ledger.dropMany(dropShutdown, total-p.kept)
-	p.b.taken = len(p.b.recs)
-	p.b.release()
-	return nil
+	b.taken = len(b.recs)
+	b.release()
+	return nil, uint64(total) - p.kept, nil
+}
+
+// tell has the next run tell what was lost, and not what was refused and is
+// elsewhere. It takes no room on the disk.
+func (p *pourer) tell(lost uint64) {
+	if c := p.b.cursors[remainder]; c != nil {
+		c.Tell(spool.Told{Refused: c.Losses().Refused.Records - p.refused})
+	}
+	if lost > 0 {
+		p.b.cursors[stored].Refuse(lost)
+	}
 }
 
 // add packs records.
@@ -181,6 +210,9 @@ func (p *pourer) add(recs []Record) error {
 		}
 		p.restoreInside(e, &recs[i])
 		p.pack(e)
+		if recs[i].own {
+			p.packed = append(p.packed, &recs[i])
+		}
 		if len(p.frame.Payload) >= p.full {
 			if err := p.flush(); err != nil {
 				return err
@@ -254,6 +286,8 @@ func (p *pourer) flush() error {
 	p.frame = spool.Frame{Payload: p.frame.Payload[:0]}
 	if err == nil {
 		p.kept += n
+		p.gaps = append(p.gaps, p.packed...)
 	}
+	p.packed = p.packed[:0]
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ctferry/ctferry/encode"
 	"github.com/ctferry/ctferry/sinks/spool"
@@ -24,6 +25,8 @@ type Store struct {
 	cfg   SpoolConfig
 	log   *slog.Logger
 	spool *spool.Spool
+
+	closed atomic.Bool
 
 	// The producer's: Fanout.Take.
 	encoder encode.Encoder
@@ -94,7 +97,11 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 // Close gives the spool back. No outlet may run any more.
-func (s *Store) Close() error { return s.spool.Close() }
+func (s *Store) Close() error {
+	err := s.spool.Close()
+	s.closed.Store(true)
+	return err
+}
 
 // Status tells how the spool is.
 func (s *Store) Status() (spool.Status, error) { return s.spool.Status() }

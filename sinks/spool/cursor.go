@@ -218,6 +218,16 @@ func (c *Cursor) Tell(n Told) (rest Told) {
 	return rest
 }
 
+// Refuse counts records as refused that Append was not given, because it would
+// have refused them. It survives like Ack, and takes no room on the disk.
+func (c *Cursor) Refuse(records uint64) {
+	c.s.mu.Lock()
+	c.losses.Refused.Records += records
+	c.s.dirty = true
+	c.s.mu.Unlock()
+	c.note()
+}
+
 // Untold is what was lost and the sink was not told of.
 func (c *Cursor) Untold() Told {
 	c.s.mu.Lock()

@@ -124,6 +124,15 @@ func passed(saved map[string]savedCursor, frame uint64) bool {
 	return len(saved) > 0
 }
 
+// Save writes the cursors' places, if any has changed. A new cursor outlives the
+// process only then; Run sees to it once a second.
+func (s *Spool) Save() error {
+	if err := s.save(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
+}
+
 // save writes the cursors, if anything has changed, and deletes what nobody
 // needs any more.
 func (s *Spool) save() error {
