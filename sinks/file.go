@@ -38,15 +38,17 @@ type fileSink struct {
 	reopen atomic.Bool   // open again before the next write
 	tend   chan struct{} // something was rotated
 
-	mu    sync.Mutex // guards what Run reads of the live file
-	live  liveFile
-	dirty bool
+	mu      sync.Mutex // guards what Run reads of the live file
+	live    liveFile
+	dirty   bool
+	suspect error // that Run had when it synced, and nobody was told of
 }
 
 // liveFile is the file that is written now, as Run needs to know it.
 type liveFile struct {
-	file *os.File
-	name string // below base
+	file   *os.File
+	name   string // below base
+	synced int64  // what stands before this was there, or Run has synced it
 }
 
 func newFileSink(opt FileOptions, path filePath, env Env) *fileSink {
@@ -162,7 +164,7 @@ func (s *fileSink) adopt(f *os.File, name string, fresh bool) error {
 	}
 	s.file, s.info, s.size, s.synced = f, info, size, size
 	s.ahead.begin(f)
-	s.setLive(liveFile{f, name})
+	s.setLive(liveFile{f, name, size})
 	return nil
 }
 
@@ -176,9 +178,9 @@ func (s *fileSink) shut() error {
 	s.direct.close()
 	s.ahead.end(f)
 	s.setLive(liveFile{})
-	var err error
+	err := s.lost()
 	if s.opt.Fsync != FsyncNone && s.synced != s.size {
-		err = f.Sync()
+		err = errors.Join(err, f.Sync())
 	}
 	return errors.Join(err, f.Close())
 }

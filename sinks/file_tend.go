@@ -57,23 +57,42 @@ func (s *fileSink) Run(ctx context.Context) error {
 	}
 }
 
-// syncLive syncs the live file if something was written to it. A file whose
-// sync failed is opened anew before the next write.
+// syncLive syncs the live file if something was written to it. If that fails,
+// what was written since it last succeeded may be lost, though it is acknowledged:
+// the kernel says so once, and then that all is well. The next Write fails for it,
+// and the file is opened anew.
 func (s *fileSink) syncLive() error {
 	s.mu.Lock()
-	f, dirty := s.live.file, s.dirty
+	l, dirty := s.live, s.dirty
 	s.dirty = false
 	s.mu.Unlock()
-	if f == nil || !dirty {
+	if l.file == nil || !dirty {
 		return nil
 	}
-	err := f.Sync()
+	info, err := l.file.Stat()
+	if err == nil {
+		err = l.file.Sync()
+	}
 	if errors.Is(err, os.ErrClosed) {
 		return nil // whoever closed it has synced it
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil {
+		s.suspect = fmt.Errorf("what was written behind byte %d of %s may be lost: %w", l.synced, l.name, err)
 		s.Reopen()
+	} else if s.live.file == l.file {
+		s.live.synced = info.Size()
 	}
+	return err
+}
+
+// lost tells, once, of what may be lost because a sync failed.
+func (s *fileSink) lost() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.suspect
+	s.suspect = nil
 	return err
 }
 

@@ -239,7 +239,7 @@ func TestPourWithoutInodes(t *testing.T) {
 		t.Errorf("%d were held, %d are recovered", one.Held, b.Recovered)
 	}
 	h.write().read()
-	for len(h.sinks[0].delivered()) == 0 {
+	for end := time.Now().Add(20 * time.Second); len(h.sinks[0].delivered()) == 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	h.close()
