@@ -75,7 +75,11 @@ func (b *backlog) pour(left, fresh []Record) []Record {
 		b.o.ledger.recover(uint64(b.repeats(left)))
 	}
 	p.kept = 0
-	for recs := fresh; len(recs) > 0; recs = b.rest() {
+	lost += uint64(len(fresh))
+	if err == nil {
+		err = p.store(fresh)
+	}
+	for recs := b.rest(); len(recs) > 0; recs = b.rest() {
 		lost += uint64(len(recs))
 		if err == nil {
 			err = p.add(recs)
@@ -161,11 +165,8 @@ func (p *pourer) move(left []Record) (stays []Record, lost uint64, err error) {
 	for _, recs := range [][]Record{left, b.recs[b.taken:]} {
 		total += len(recs)
 		if err == nil {
-			err = p.add(recs)
+			err = p.store(recs)
 		}
-	}
-	if err == nil {
-		err = p.flush()
 	}
 	if err != nil {
 		b.o.ledger.recover(uint64(b.repeats(left)) + p.kept - uint64(len(p.gaps)))
@@ -191,7 +192,16 @@ func (p *pourer) tell(lost uint64) {
 	}
 }
 
-// add packs records.
+// store packs records and stores them at once: a frame that is not much more than
+// a batch can be acknowledged with it.
+func (p *pourer) store(recs []Record) error {
+	if err := p.add(recs); err != nil {
+		return err
+	}
+	return p.flush()
+}
+
+// add packs records, and stores what is a whole frame.
 func (p *pourer) add(recs []Record) error {
 	for i := range recs {
 		p.batch.Reset()
