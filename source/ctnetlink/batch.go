@@ -74,7 +74,6 @@ func (b *Batch) add(q *request, err error) error {
 	}
 	one := batched{err: err}
 	if err == nil {
-		q.flags |= unix.NLM_F_ACK
 		b.w.request(q, 0)
 		one.request = *q
 		one.request.attrs = nil
@@ -145,35 +144,54 @@ func (c *Conn) send(ctx context.Context, b *Batch, from, to int, results []error
 }
 
 // exchange sends the encoded requests, each under a sequence number of its own,
-// and notes the answer to each.
+// and notes the answer to each. Only the last one asks for an answer: the kernel
+// tells of every request that it refuses, asked or not (netlink_rcv_skb), and
+// looks at the next one after that. So where the last is answered, those of
+// which nothing is told were carried out. An answer that finds no room is not
+// lost in silence: reading fails with ENOBUFS then (netlink_overrun), and no
+// other comes until all is read.
 func (r *requester) exchange(b *Batch, p []byte, sent []int, results []error) {
 	first := r.seq + 1
 	r.seq += uint32(len(sent))
 	r.more = uint32(len(sent)) - 1
 	for n, i := range sent {
-		binary.NativeEndian.PutUint32(b.w.b[b.start(i)+seqAt:], first+uint32(n))
+		b.stamp(i, first+uint32(n), n == len(sent)-1)
 		results[i] = errUnanswered
 	}
 	err := r.transmit(p)
-	for left := len(sent); left > 0 && err == nil; {
+	for done := false; !done && err == nil; {
 		var m message
 		// What was sent is waited for, whatever becomes of the caller's context.
-		if m, err = r.receive(context.Background(), &b.list[sent[0]].request); err != nil {
-			break
+		if m, err = r.receive(context.Background(), &b.list[sent[0]].request); err != nil || m.kind != unix.NLMSG_ERROR {
+			continue
 		}
-		if i := sent[m.seq-first]; m.kind == unix.NLMSG_ERROR && results[i] == errUnanswered {
-			results[i] = b.list[i].request.verdict(&m)
-			left--
-		}
+		n := m.seq - first
+		results[sent[n]] = b.list[sent[n]].request.verdict(&m)
+		done = n == r.more
 	}
 	if of := (*Error)(nil); errors.As(err, &of) {
 		err = of.Err // of the request that it befell
 	}
 	for _, i := range sent {
 		if results[i] == errUnanswered {
-			results[i] = b.list[i].request.fail(err)
+			results[i] = nil
+			if err != nil {
+				results[i] = b.list[i].request.fail(err)
+			}
 		}
 	}
+}
+
+// stamp gives a request the sequence number that it is sent under, and has the
+// kernel answer it or not.
+func (b *Batch) stamp(i int, seq uint32, answered bool) {
+	head := b.w.b[b.start(i):]
+	flags := b.list[i].request.flags | unix.NLM_F_REQUEST
+	if answered {
+		flags |= unix.NLM_F_ACK
+	}
+	binary.NativeEndian.PutUint16(head[flagsAt:], flags)
+	binary.NativeEndian.PutUint32(head[seqAt:], seq)
 }
 
 // errUnanswered stands in the results while the kernel has not answered.

@@ -6,7 +6,8 @@ const (
 	genLen    = 4
 	attrLen   = 4
 
-	seqAt = 8 // of nlmsg_seq in the header
+	flagsAt = 6 // of nlmsg_flags in the header
+	seqAt   = 8 // of nlmsg_seq
 )
 
 // The bits of nlattr.nla_type (include/uapi/linux/netlink.h).

@@ -9,7 +9,7 @@ import (
 )
 
 // address reads an IP address, and binds the line to its family.
-func (l *line) address(o option, s string) (netip.Addr, error) {
+func (l *line) address(o *option, s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	switch {
 	case err != nil && oldIPv4(s):
@@ -44,7 +44,7 @@ func (l *line) bind(f flow.Family) error {
 }
 
 // whole reads an address that takes no prefix length.
-func (l *line) whole(o option, s string) (netip.Addr, error) {
+func (l *line) whole(o *option, s string) (netip.Addr, error) {
 	a, _, found := strings.Cut(s, "/")
 	if !found {
 		return l.address(o, s)
@@ -56,7 +56,7 @@ func (l *line) whole(o option, s string) (netip.Addr, error) {
 }
 
 // prefix reads ADDRESS[/BITS]. Without bits, mask is the zero Addr.
-func (l *line) prefix(o option, s string) (a, mask netip.Addr, err error) {
+func (l *line) prefix(o *option, s string) (a, mask netip.Addr, err error) {
 	addr, length, found := strings.Cut(s, "/")
 	if a, err = l.address(o, addr); err != nil || !found {
 		return a, mask, err
@@ -79,7 +79,7 @@ func oldLength(s string) bool {
 
 // nat reads the optional address of -n, -g and -j: IPv4[:PORT], IPv6 or
 // [IPv6]:PORT.
-func (l *line) nat(o option, s string, has bool) (NAT, error) {
+func (l *line) nat(o *option, s string, has bool) (NAT, error) {
 	if !has {
 		return NAT{Set: true}, nil
 	}

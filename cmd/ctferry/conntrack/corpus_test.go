@@ -32,7 +32,7 @@ func corpus(t testing.TB) []corpusLine {
 		if !found {
 			t.Fatalf("corpus: %q has no tab", text)
 		}
-		argv, err := splitLine(line)
+		argv, err := splitLine(nil, line)
 		if err != nil {
 			t.Fatalf("corpus: %q: %v", line, err)
 		}

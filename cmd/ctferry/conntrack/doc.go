@@ -8,6 +8,6 @@
 // that tool is lax, silently ignores what was typed, or crashes, this package
 // refuses; Differences lists every such place, and the tests accept no other.
 //
-// A Command belongs to who called Parse; its slices are fresh. All numbers are
-// in host order.
+// A Command belongs to who called Parse; its slices are fresh. One of Lines is
+// lent until the next line. All numbers are in host order.
 package conntrack

@@ -18,7 +18,7 @@ type scanner struct {
 
 // read gives the next option and its value. has tells whether there is a
 // value; ok is false at the end of the line.
-func (s *scanner) read() (o option, value string, has, ok bool, err error) {
+func (s *scanner) read() (o *option, value string, has, ok bool, err error) {
 	if s.bundle != "" {
 		o, value, has, err = s.short()
 		return o, value, has, true, err
@@ -41,13 +41,14 @@ func (s *scanner) read() (o option, value string, has, ok bool, err error) {
 			s.strays = append(s.strays, s.word)
 		}
 	}
-	return option{}, "", false, false, nil
+	return nil, "", false, false, nil
 }
 
-func (s *scanner) short() (option, string, bool, error) {
+func (s *scanner) short() (*option, string, bool, error) {
 	c := s.bundle[0]
 	s.bundle = s.bundle[1:]
-	for _, o := range s.table {
+	for i := range s.table {
+		o := &s.table[i]
 		if o.short != c {
 			continue
 		}
@@ -59,25 +60,25 @@ func (s *scanner) short() (option, string, bool, error) {
 		return s.valued(o, attached, has)
 	}
 	if s.bundle != "" {
-		return option{}, "", false, stricter("bundle-word", "unknown option `%s'", s.word)
+		return nil, "", false, stricter("bundle-word", "unknown option `%s'", s.word)
 	}
-	return option{}, "", false, s.unknown()
+	return nil, "", false, s.unknown()
 }
 
-func (s *scanner) long() (option, string, bool, error) {
+func (s *scanner) long() (*option, string, bool, error) {
 	name, attached, has := strings.Cut(s.word[2:], "=")
 	o, ok := match(s.table, name)
 	if !ok {
 		o, ok = match(s.extra, name)
 	}
 	if !ok || has && o.arg == argNone {
-		return option{}, "", false, s.unknown()
+		return nil, "", false, s.unknown()
 	}
 	return s.valued(o, attached, has)
 }
 
 // valued finds the value of an option that may have one.
-func (s *scanner) valued(o option, attached string, has bool) (option, string, bool, error) {
+func (s *scanner) valued(o *option, attached string, has bool) (*option, string, bool, error) {
 	switch {
 	case has || o.arg == argNone:
 		return o, attached, has, nil
@@ -96,15 +97,19 @@ func (s *scanner) unknown() error { return wrong("unknown option `%s'", s.word) 
 
 // match finds the option of a long name: the whole name, or a prefix that
 // belongs to one option only. Aliases are one option.
-func match(table []option, name string) (option, bool) {
-	var found option
+func match(table []option, name string) (found *option, ok bool) {
+	if name == "" {
+		return nil, false
+	}
 	matches := 0
-	for _, o := range table {
+	for i := range table {
+		o := &table[i]
 		for _, n := range o.names {
-			if n == name {
+			switch {
+			case len(n) < len(name) || n[0] != name[0] || n[:len(name)] != name:
+			case len(n) == len(name):
 				return o, true
-			}
-			if strings.HasPrefix(n, name) && (matches == 0 || !same(o, found)) {
+			case matches == 0 || !same(o, found):
 				found = o
 				matches++
 			}
@@ -113,6 +118,6 @@ func match(table []option, name string) (option, bool) {
 	return found, matches == 1
 }
 
-func same(a, b option) bool {
+func same(a, b *option) bool {
 	return a.key == b.key && a.verb == b.verb && a.names[0] == b.names[0]
 }

@@ -47,7 +47,7 @@ func splitForms(s string) []string {
 
 func parseText(t *testing.T, text string) *Command {
 	t.Helper()
-	argv, err := splitLine(text)
+	argv, err := splitLine(nil, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestExtra(t *testing.T) {
 		`-L --ne x --na y --n`:              nil, // --na is conntrack's --nat-range
 		`--fl --node a`:                     {{"node", "a"}},
 	} {
-		argv, _ := splitLine(text)
+		argv, _ := splitLine(nil, text)
 		c, err := p.Parse(argv)
 		switch {
 		case err == nil && !reflect.DeepEqual(c.Extra, want):

@@ -8,19 +8,30 @@ const (
 	maxWords = 254
 )
 
-// ParseLine reads one line of a file for -R: words parted by blanks and double
-// quotes, perhaps with the program's name in front. An empty line and one that
-// begins with # are no command, and the Command is nil. Only the commands that
-// need no answer are allowed.
-func (p *Parser) ParseLine(text string) (*Command, error) {
-	argv, err := splitLine(text)
+// Lines reads the lines of a file for -R one after the other, in one memory: a
+// table may have a million of them. With a Parser it is ready; one goroutine
+// uses it.
+type Lines struct {
+	Parser Parser
+	line   line
+	argv   []string
+}
+
+// Parse reads one line: words parted by blanks and double quotes, perhaps with
+// the program's name in front. An empty line and one that begins with # are no
+// command, and the Command is nil. Only the commands that need no answer are
+// allowed. The Command, and what its fields point at, is valid until the next
+// call; its strings may be parts of the text.
+func (p *Lines) Parse(text string) (*Command, error) {
+	argv, err := splitLine(p.argv[:0], text)
+	p.argv = argv
 	if err != nil || len(argv) == 0 || strings.HasPrefix(argv[0], "#") {
 		return nil, err
 	}
 	if argv[0] == "conntrack" {
 		argv = argv[1:]
 	}
-	c, err := p.Parse(argv)
+	c, err := p.line.parse(&p.Parser, argv)
 	if err != nil {
 		return nil, err
 	}
@@ -44,37 +55,60 @@ func (p *Parser) ParseLine(text string) (*Command, error) {
 	return nil, wrong("Cannot use command `%s' with --load-file", name)
 }
 
-// splitLine parts a line into words. Double quotes keep blanks in a word; there
-// is no escape.
-func splitLine(text string) ([]string, error) {
-	var argv []string
-	var word strings.Builder
-	inWord, quoted := false, false
-	for _, r := range []byte(strings.TrimRight(text, "\r\n")) {
-		switch {
-		case r == '"':
-			quoted, inWord = !quoted, true
-		case !quoted && (r == ' ' || r == '\t'):
-			if inWord {
-				argv = append(argv, word.String())
-				word.Reset()
-			}
-			inWord = false
-		case word.Len() == maxWord:
-			return nil, wrong("Parameter too long!")
-		default:
-			word.WriteByte(r)
-			inWord = true
+// splitLine parts a line into words, which it appends. Double quotes keep blanks
+// in a word; there is no escape.
+func splitLine(argv []string, text string) ([]string, error) {
+	text = strings.TrimRight(text, "\r\n")
+	for at := 0; ; {
+		for at < len(text) && blank(text[at]) {
+			at++
 		}
-		if len(argv) > maxWords {
-			return nil, wrong("too many arguments")
+		if at == len(text) {
+			return argv, nil
+		}
+		word, end, err := nextWord(text, at)
+		if err != nil {
+			return argv, err
+		}
+		argv, at = append(argv, word), end
+		if len(argv) > maxWords && at < len(text) {
+			return argv, wrong("too many arguments")
+		}
+	}
+}
+
+func blank(c byte) bool { return c == ' ' || c == '\t' }
+
+// nextWord gives the word that begins at a place, and where it ends. It is a
+// part of the text unless it has quotes.
+func nextWord(text string, from int) (word string, end int, err error) {
+	for end = from; end < len(text) && !blank(text[end]); end++ {
+		if text[end] == '"' {
+			return quotedWord(text, from)
+		}
+	}
+	if end-from > maxWord {
+		return "", end, wrong("Parameter too long!")
+	}
+	return text[from:end], end, nil
+}
+
+// quotedWord is nextWord of a word with quotes.
+func quotedWord(text string, from int) (word string, end int, err error) {
+	var b []byte
+	quoted := false
+	for end = from; end < len(text) && (quoted || !blank(text[end])); end++ {
+		switch {
+		case text[end] == '"':
+			quoted = !quoted
+		case len(b) == maxWord:
+			return "", end, wrong("Parameter too long!")
+		default:
+			b = append(b, text[end])
 		}
 	}
 	if quoted {
-		return nil, stricter("load-quotes", "unfinished quotes: expected another `\"'")
+		return "", end, stricter("load-quotes", "unfinished quotes: expected another `\"'")
 	}
-	if inWord {
-		argv = append(argv, word.String())
-	}
-	return argv, nil
+	return string(b), end, nil
 }

@@ -23,7 +23,7 @@ func fileLines() map[string]string {
 }
 
 func (o *oracle) lineVerdict(text string) (string, string) {
-	c, err := o.parser.ParseLine(text)
+	c, err := (&Lines{Parser: o.parser}).Parse(text)
 	return verdictOf(c, err)
 }
 
@@ -38,15 +38,15 @@ func TestLinesAgainstConntrack(t *testing.T) {
 	}
 }
 
-func TestParseLine(t *testing.T) {
-	var p Parser
+func TestLines(t *testing.T) {
+	var p Lines
 	for text, want := range map[string]Verb{`-D -s "1.1.1.1"`: VerbDelete, "  conntrack -F\r\n": VerbFlush, `-D -l "a b"`: VerbDelete} {
-		if c, err := p.ParseLine(text); err != nil || c.Verb != want {
+		if c, err := p.Parse(text); err != nil || c.Verb != want {
 			t.Errorf("%q: got %+v, %v", text, c, err)
 		}
 	}
 	for _, text := range []string{"", "\n", "  \t\n", "# -D\n", "  # -D"} {
-		if c, err := p.ParseLine(text); err != nil || c != nil {
+		if c, err := p.Parse(text); err != nil || c != nil {
 			t.Errorf("%q: got %+v, %v, want nothing", text, c, err)
 		}
 	}

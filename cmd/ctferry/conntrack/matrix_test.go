@@ -96,7 +96,7 @@ func TestEveryOptionOfEveryProtocol(t *testing.T) {
 // agree compares, and allows whatever difference our refusal names.
 func (o *oracle) agree(t *testing.T, text string) {
 	t.Helper()
-	argv, err := splitLine(text)
+	argv, err := splitLine(nil, text)
 	if err != nil {
 		t.Fatal(err)
 	}

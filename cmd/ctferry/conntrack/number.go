@@ -60,7 +60,7 @@ func (b bound) String() string { return fmt.Sprintf("%s from %d to %d", b.what, 
 
 // number reads the value of a numeric option. The tool takes anything here:
 // what it cannot read is 0, what is too large is cut.
-func (l *line) number(o option, s string) (uint64, error) {
+func (l *line) number(o *option, s string) (uint64, error) {
 	b := boundOf(o.key, l.cmd.Proto.Value == flow.ProtoGRE)
 	n, ok := b.parse(s)
 	if !ok {
@@ -70,7 +70,7 @@ func (l *line) number(o option, s string) (uint64, error) {
 }
 
 // mark reads VALUE[/MASK].
-func (l *line) mark(o option, s string) error {
+func (l *line) mark(o *option, s string) error {
 	value, mask, has := strings.Cut(s, "/")
 	v, err := l.number(o, value)
 	if err != nil {

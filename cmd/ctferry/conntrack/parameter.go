@@ -23,7 +23,7 @@ func (e *end) take(a, mask netip.Addr) {
 
 // parameter takes an option that is no command, no plain number and of no
 // protocol.
-func (l *line) parameter(o option, value string, has bool) (err error) {
+func (l *line) parameter(o *option, value string, has bool) (err error) {
 	c := &l.cmd
 	switch o.key {
 	case kSrc, kDst, kTupleSrc, kTupleDst:
@@ -67,7 +67,7 @@ func (l *line) parameter(o option, value string, has bool) (err error) {
 
 // prefixed takes an address that may have a prefix length, which counts as the
 // mask's option.
-func (l *line) prefixed(o option, value string) error {
+func (l *line) prefixed(o *option, value string) error {
 	a, mask, err := l.prefix(o, value)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (l *line) endOf(k key) (*end, key) {
 
 // mask takes --mask-src and --mask-dst, of the original direction or of an
 // expectation: the table may not be known yet.
-func (l *line) mask(o option, value string) error {
+func (l *line) mask(o *option, value string) error {
 	m, err := l.whole(o, value)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (l *line) familyOption(value string) error {
 	return l.bind(f)
 }
 
-func (l *line) labelOption(o option, value string, has bool) error {
+func (l *line) labelOption(o *option, value string, has bool) error {
 	if l.given.all(kLabelAdd, kLabelDel) {
 		return notBoth("cannot use --label-add and --label-del at the same time")
 	}
@@ -143,7 +143,7 @@ func (l *line) labelOption(o option, value string, has bool) error {
 }
 
 // numeric takes a parameter that is one number.
-func (l *line) numeric(o option, value string) error {
+func (l *line) numeric(o *option, value string) error {
 	n, err := l.number(o, value)
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (l *line) numeric(o option, value string) error {
 }
 
 // protocolOption takes an option of the line's protocol.
-func (l *line) protocolOption(o option, value string) error {
+func (l *line) protocolOption(o *option, value string) error {
 	switch o.key {
 	case kState:
 		return l.state(value)

@@ -45,8 +45,11 @@ type line struct {
 
 // Parse reads a command line, without the program's name. Its error is a
 // *UsageError, for the first fault in the order in which conntrack finds them.
-func (p *Parser) Parse(argv []string) (*Command, error) {
-	l := &line{parser: p, known: p.Label}
+func (p *Parser) Parse(argv []string) (*Command, error) { return new(line).parse(p, argv) }
+
+// parse forgets the line before. The Command is a part of l.
+func (l *line) parse(p *Parser, argv []string) (*Command, error) {
+	*l = line{parser: p, known: p.Label}
 	l.argv, l.table = argv, options()
 	for _, x := range p.Extra {
 		o := option{key: kExtra, names: []string{x.Name}}
@@ -70,7 +73,7 @@ func (p *Parser) Parse(argv []string) (*Command, error) {
 }
 
 // take carries out one option.
-func (l *line) take(o option, value string, has bool) error {
+func (l *line) take(o *option, value string, has bool) error {
 	if o.key == kExtra {
 		if o.arg == argRequired && value == "" {
 			return wrong("option `%s' requires an argument", l.word)
@@ -96,7 +99,7 @@ func (l *line) take(o option, value string, has bool) error {
 }
 
 // command takes -L and its like with the table's name.
-func (l *line) command(o option, value string, has bool) error {
+func (l *line) command(o *option, value string, has bool) error {
 	if o.verb == VerbLoadFile && l.options > 1 { // the tool knows it as the first word only
 		return l.unknown()
 	}
@@ -156,7 +159,7 @@ func (l *line) protocol(value string) error {
 	l.proto = protocolOf(num)
 	l.table = options()
 	if l.proto != nil {
-		l.table = append(l.table, l.proto.options...)
+		l.table = l.proto.table
 	}
 	return nil
 }

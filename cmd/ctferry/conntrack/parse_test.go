@@ -45,7 +45,7 @@ func TestCommands(t *testing.T) {
 			Expect: Expect{ip("1.1.1.9"), ip("2.2.2.2"), ip("255.255.255.0"), ip("255.255.0.0")}},
 		`-E -e DEST -b 4096 -o json`: {Verb: VerbEvents, Events: flow.TypesOf(flow.TypeDestroy), Buffer: Some(4096), Output: OutputJSON},
 	} {
-		argv, _ := splitLine(text)
+		argv, _ := splitLine(nil, text)
 		got, err := Parse(argv)
 		if reflect.DeepEqual(want, Command{}) && text != "" {
 			if err == nil {
@@ -84,7 +84,7 @@ func TestUsageErrorText(t *testing.T) {
 			"Try `conntrack -h' or 'conntrack --help' for more information.\n",
 		`-L -o save,id`: title + ": cannot combine save output with any other output type, use -o save only\n",
 	} {
-		argv, _ := splitLine(text)
+		argv, _ := splitLine(nil, text)
 		_, err := Parse(argv)
 		u, ok := err.(*UsageError)
 		if !ok {

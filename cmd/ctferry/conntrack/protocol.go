@@ -9,35 +9,46 @@ type protocol struct {
 	options []option
 	ends    [2]string // the two pairs of options of which a tuple needs one, in the words of the tool's messages
 	law     func(Verb, Table) law
+	table   []option // those of every line, and its own
 }
 
 // protocolOf is nil for a protocol that has no options.
 func protocolOf(num uint8) *protocol {
-	ports := [2]string{"`--sport' and `--dport'", "`--reply-src-port' and `--reply-dst-port'"}
-	switch num {
-	case flow.ProtoTCP:
-		return &protocol{num, append(portOptions(), stateOption()), ports, portLaw(keysOf(kState), keysOf(kState), 0)}
-	case flow.ProtoUDP, flow.ProtoUDPLite:
-		return &protocol{num, portOptions(), ports, portLaw(0, 0, 0)}
-	case flow.ProtoSCTP:
-		return &protocol{num, append(portOptions(), stateOption(), required(kVTagOrig, "orig-vtag"), required(kVTagReply, "reply-vtag")),
-			ports, sctpLaw}
-	case flow.ProtoDCCP:
-		ports[1] = "`--reply-port-src' and `--report-port-dst'"
-		return &protocol{num, append(portOptions(), stateOption(), required(kRole, "role")), ports, dccpLaw}
-	case flow.ProtoGRE:
-		return &protocol{num, greOptions(), [2]string{"`--srckey' and `--dstkey'", "`--reply-src-key' and `--reply-dst-key'"}, greLaw}
-	case flow.ProtoICMP:
-		return &protocol{num: num, options: icmpOptions("icmp"), law: icmpLaw}
-	case flow.ProtoICMPv6:
-		return &protocol{num: num, options: icmpOptions("icmpv6"), law: icmpLaw}
+	for i := range protocols {
+		if protocols[i].num == num {
+			return &protocols[i]
+		}
 	}
 	return nil
 }
 
-func required(k key, names ...string) option { return option{key: k, names: names, arg: argRequired} }
+// protocols are only read. They are made once: -R reads a line for each entry of
+// a table.
+var protocols = allProtocols()
 
-func stateOption() option { return required(kState, "state") }
+func allProtocols() []protocol {
+	ports := [2]string{"`--sport' and `--dport'", "`--reply-src-port' and `--reply-dst-port'"}
+	state, tags := required(kState, "state"), []option{required(kVTagOrig, "orig-vtag"), required(kVTagReply, "reply-vtag")}
+	plain := portLaw(0, 0, 0)
+	all := []protocol{
+		{num: flow.ProtoTCP, options: append(portOptions(), state), ends: ports, law: portLaw(keysOf(kState), keysOf(kState), 0)},
+		{num: flow.ProtoUDP, options: portOptions(), ends: ports, law: plain},
+		{num: flow.ProtoUDPLite, options: portOptions(), ends: ports, law: plain},
+		{num: flow.ProtoSCTP, options: append(append(portOptions(), state), tags...), ends: ports, law: sctpLaw},
+		{num: flow.ProtoDCCP, options: append(portOptions(), state, required(kRole, "role")), law: dccpLaw,
+			ends: [2]string{ports[0], "`--reply-port-src' and `--report-port-dst'"}},
+		{num: flow.ProtoGRE, options: greOptions(), law: greLaw,
+			ends: [2]string{"`--srckey' and `--dstkey'", "`--reply-src-key' and `--reply-dst-key'"}},
+		{num: flow.ProtoICMP, options: icmpOptions("icmp"), law: icmpLaw},
+		{num: flow.ProtoICMPv6, options: icmpOptions("icmpv6"), law: icmpLaw},
+	}
+	for i := range all {
+		all[i].table = append(options(), all[i].options...)
+	}
+	return all
+}
+
+func required(k key, names ...string) option { return option{key: k, names: names, arg: argRequired} }
 
 func portOptions() []option {
 	return []option{

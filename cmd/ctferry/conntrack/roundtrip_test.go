@@ -43,13 +43,13 @@ func FuzzParse(f *testing.F) {
 	p := Parser{Extra: []Extra{{Name: "node", Value: true}, {Name: "fleet"}, {Name: "netns", Value: true}},
 		Protocol: func(s string) (uint8, bool) { return 50, s == "esp" }}
 	f.Fuzz(func(t *testing.T, text string) {
-		argv, err := splitLine(text)
+		argv, err := splitLine(nil, text)
 		if err != nil {
 			return
 		}
 		if c, err := p.Parse(argv); err == nil {
 			checkRoundTrip(t, &p, c)
 		}
-		_, _ = p.ParseLine(text)
+		_, _ = (&Lines{Parser: p}).Parse(text)
 	})
 }

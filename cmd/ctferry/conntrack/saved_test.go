@@ -30,7 +30,7 @@ func TestSavedLines(t *testing.T) {
 		t.Fatalf("saved %d lines, expected 8", len(lines))
 	}
 	for _, line := range lines {
-		c, err := o.parser.ParseLine(line)
+		c, err := (&Lines{Parser: o.parser}).Parse(line)
 		if err != nil || c.Verb != VerbAdd || !c.Src.Addr.IsValid() || !c.Timeout.Set {
 			t.Errorf("%s: got %+v, %v", line, c, err)
 			continue

@@ -125,11 +125,11 @@ func (f *Front) cells(t *testing.T, line string) string {
 	if err != nil {
 		t.Fatal(line, err)
 	}
-	steps, err := f.steps([]*conntrack.Command{c}, nil, target)
+	s, err := f.step(c, target)
 	if err != nil {
 		return " | | refused: " + err.Error()
 	}
-	q := steps[0].request
+	q := s.request
 	body, err := json.Marshal(q)
 	if err != nil {
 		t.Fatal(line, err)

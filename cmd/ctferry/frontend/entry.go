@@ -14,15 +14,16 @@ const (
 	tcpFlagsClosed = tcpFlags | 0x04
 )
 
-// entry is what -I and -A make.
-func (f *Front) entry(c *conntrack.Command) control.Entry {
+// entry is what -I and -A make, in the memory of e.
+func (f *Front) entry(c *conntrack.Command, e *flow.Event) control.Entry {
 	if c.Table == conntrack.TableExpect {
-		return control.Entry{Event: &flow.Event{
+		*e = flow.Event{
 			Has: flow.HasExpect, Type: flow.TypeNew, Table: flow.TableExpect, Family: c.AddrFamily(),
 			Extra: &flow.Extra{Expect: expectation(c)},
-		}}
+		}
+		return control.Entry{Event: e}
 	}
-	e := &flow.Event{Has: flow.HasOrig | flow.HasReply | flow.HasTimeout, Type: flow.TypeNew, Table: flow.TableConntrack, Proto: c.Proto.Value, Timeout: c.Timeout.Value}
+	*e = flow.Event{Has: flow.HasOrig | flow.HasReply | flow.HasTimeout, Type: flow.TypeNew, Table: flow.TableConntrack, Proto: c.Proto.Value, Timeout: c.Timeout.Value}
 	e.Orig, e.Reply = directions(c)
 	e.Family = e.Orig.Family
 	if c.Status.Set {

@@ -80,7 +80,7 @@ func (f *Front) Run(ctx context.Context, argv []string) int {
 		return f.load(ctx, cmd, target)
 	}
 	f.notice = cmd.Buffer.Set
-	steps, err := f.steps([]*conntrack.Command{cmd}, nil, target)
+	s, err := f.step(cmd, target)
 	if err != nil {
 		return f.refuse(err)
 	}
@@ -88,8 +88,8 @@ func (f *Front) Run(ctx context.Context, argv []string) int {
 	if err != nil {
 		return f.unopened(cmd, err)
 	}
-	r := &run{Front: f, cmd: cmd, target: target, hosts: hosts}
-	code := r.do(ctx, &steps[0])
+	r := &run{Front: f, cmd: cmd, step: s, target: target, hosts: hosts}
+	code := r.do(ctx)
 	if err := hosts.Close(); err != nil && code == exitOK {
 		f.say("%s", err)
 		code = exitFailed

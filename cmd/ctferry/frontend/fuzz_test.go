@@ -38,7 +38,7 @@ func FuzzRequest(f *testing.F) {
 		if err != nil || target.NetNS != "" {
 			return
 		}
-		steps, err := front.steps([]*conntrack.Command{c}, nil, target)
+		s, err := front.step(c, target)
 		var usage *conntrack.UsageError
 		if errors.As(err, &usage) {
 			return
@@ -46,7 +46,7 @@ func FuzzRequest(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		q := steps[0].request
+		q := s.request
 		if nothing(q) {
 			return
 		}

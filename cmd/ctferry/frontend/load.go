@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/ctferry/ctferry/cmd/ctferry/conntrack"
 )
@@ -17,66 +18,133 @@ const maxLine = 64 << 10
 // load carries out a file of commands: none of them if one is wrong. Entries
 // that follow one another are made together. One that fails is told and does
 // not keep the others from being carried out.
+//
+// The file is read twice, first for its faults, so that nothing is kept of it
+// but its text: it may be the dump of a table with millions of entries.
 func (f *Front) load(ctx context.Context, c *conntrack.Command, t Target) int {
-	commands, places, err := f.readFile(c.File)
+	file, err := f.readFile(c.File)
 	if err != nil {
 		return f.refuse(err)
 	}
-	steps, err := f.steps(commands, places, t)
-	if err != nil {
+	commands := 0
+	err = file.each(f, func(c *conntrack.Command, _ int) error {
+		commands++
+		if creates(c) {
+			return refusal(c, t)
+		}
+		_, err := f.request(c, t)
+		return err
+	})
+	switch {
+	case err != nil:
 		return f.refuse(err)
-	}
-	if len(steps) == 0 {
+	case commands == 0:
 		return exitOK
 	}
 	hosts, err := f.Open(ctx, t)
 	if err != nil {
 		return f.unopened(c, err)
 	}
-	code := exitOK
-	for i := range steps {
-		r := &run{Front: f, cmd: steps[i].commands[0], target: t, hosts: hosts, quiet: true, commands: steps[i].commands, places: steps[i].places}
-		code = max(code, r.do(ctx, &steps[i]))
+	l := loading{run: run{Front: f, target: t, hosts: hosts, quiet: true}, file: file.name}
+	if err := file.each(f, func(c *conntrack.Command, line int) error { return l.take(ctx, c, line) }); err != nil {
+		l.code = max(l.code, f.refuse(err))
 	}
+	l.finish(ctx)
 	if err := hosts.Close(); err != nil {
 		f.say("%s", err)
-		code = max(code, exitFailed)
+		l.code = max(l.code, exitFailed)
 	}
-	return code
+	return l.code
 }
 
+// loading is a file that is carried out.
+type loading struct {
+	run
+	file string
+	code int
+
+	several *several // entries that wait for others; nil: none ever did
+}
+
+// take carries out a command, or has it wait for those after it.
+func (l *loading) take(ctx context.Context, c *conntrack.Command, line int) error {
+	if creates(c) {
+		if l.several == nil {
+			l.several = new(several)
+		}
+		if l.several.add(l.Front, c, line) {
+			l.finish(ctx)
+		}
+		return nil
+	}
+	l.finish(ctx)
+	s, err := l.Front.step(c, l.target)
+	if err == nil {
+		s.file, s.made[0].line = l.file, line
+		l.carry(ctx, s)
+	}
+	return err
+}
+
+// finish makes the entries that wait.
+func (l *loading) finish(ctx context.Context) {
+	if l.several == nil || l.several.len() == 0 {
+		return
+	}
+	s := l.several.step(l.target)
+	s.file = l.file
+	l.carry(ctx, s)
+	l.several.reset()
+}
+
+func (l *loading) carry(ctx context.Context, s *step) {
+	l.run.step, l.run.cmd = s, s.cmd
+	l.code = max(l.code, l.do(ctx))
+}
+
+// commandFile is a file for -R.
+type commandFile struct{ name, text string }
+
 // readFile reads a file of commands; "-" is standard input.
-func (f *Front) readFile(name string) (commands []*conntrack.Command, places []string, err error) {
+func (f *Front) readFile(name string) (*commandFile, error) {
 	in := f.In
+	var text strings.Builder
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return nil, nil, wrong("Failed to open file %s for reading", name)
+			return nil, wrong("Failed to open file %s for reading", name)
 		}
 		defer file.Close()
 		in = file
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			text.Grow(int(info.Size()))
+		}
 	}
-	return f.readLines(name, in)
+	if _, err := io.Copy(&text, in); err != nil {
+		return nil, at(name, 1+strings.Count(text.String(), "\n"), &conntrack.UsageError{Message: err.Error(), Code: exitUsage})
+	}
+	return &commandFile{name, text.String()}, nil
 }
 
-func (f *Front) readLines(name string, in io.Reader) (commands []*conntrack.Command, places []string, err error) {
-	parser := conntrack.Parser{Protocol: f.Names.protocol, Label: f.Names.label}
-	sc := bufio.NewScanner(in)
-	sc.Buffer(nil, maxLine)
-	n := 1
-	for ; sc.Scan(); n++ {
-		c, err := parser.ParseLine(sc.Text())
+// each calls fn with each command, which is lent, and its line, until an error,
+// of which it says where it is.
+func (file *commandFile) each(f *Front, fn func(c *conntrack.Command, line int) error) error {
+	lines := conntrack.Lines{Parser: conntrack.Parser{Protocol: f.Names.protocol, Label: f.Names.label}}
+	n := 0
+	for text := range strings.Lines(file.text) {
+		n++
+		if len(text) > maxLine {
+			return at(file.name, n, &conntrack.UsageError{Message: bufio.ErrTooLong.Error(), Code: exitUsage})
+		}
+		c, err := lines.Parse(text)
+		if err == nil && c != nil {
+			err = fn(c, n)
+		}
 		if err != nil {
-			return nil, nil, at(name, n, err)
-		}
-		if c != nil {
-			commands, places = append(commands, c), append(places, fmt.Sprintf("%s:%d", name, n))
+			return at(file.name, n, err)
 		}
 	}
-	if err := sc.Err(); err != nil {
-		return nil, nil, at(name, n, &conntrack.UsageError{Message: err.Error(), Code: exitUsage})
-	}
-	return commands, places, nil
+	return nil
 }
 
 // at says in which line of a file a fault is.

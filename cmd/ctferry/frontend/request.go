@@ -1,49 +1,39 @@
 package frontend
 
 import (
+	"fmt"
+
 	"github.com/ctferry/ctferry/cmd/ctferry/conntrack"
 	"github.com/ctferry/ctferry/control"
+	"github.com/ctferry/ctferry/source/flow"
 )
 
-// step is one request of a line or of a file, and the commands behind it: one,
-// or several -I or -A that follow one another.
+// step is one request, and what is behind it: one command, or several -I or -A
+// of a file that follow one another.
 type step struct {
-	request  *control.Request
-	commands []*conntrack.Command
-	places   []string // of a file: where each of them stands
+	request *control.Request
+	cmd     *conntrack.Command // the first
+	made    []made             // create: what made each entry
+	file    string             // where they stand; "" is the command line
 }
 
-// maxTogether is how many entries one request makes: no more than failures are
-// told of, because -A has to know of each that it is not that the entry exists.
-const maxTogether = control.MaxFailures
+// made is the command behind an entry.
+type made struct {
+	verb conntrack.Verb
+	line int
+}
 
-// steps turns commands into requests, in their order. places are where they
-// stand in a file, nil if they do not.
-func (f *Front) steps(commands []*conntrack.Command, places []string, t Target) ([]step, error) {
-	var all []step
-	for i, c := range commands {
-		if creates(c) && zones(c) > 1 {
-			return nil, wrong("cannot specify more than one of `--zone', `--orig-zone' and `--reply-zone': an entry has one")
-		}
-		if n := len(all); creates(c) && n > 0 && joins(&all[n-1], c) {
-			last := &all[n-1]
-			last.request.Entries = append(last.request.Entries, f.entry(c))
-			last.commands = append(last.commands, c)
-			last.places = append(last.places, places[i])
-			continue
-		}
-		q, err := f.request(c, t)
-		if err != nil {
-			return nil, err
-		}
-		aim(q, t)
-		s := step{request: q, commands: []*conntrack.Command{c}}
-		if places != nil {
-			s.places = []string{places[i]}
-		}
-		all = append(all, s)
+// place is where the command behind an entry stands.
+func (s *step) place(n int) string { return fmt.Sprintf("%s:%d", s.file, s.made[n].line) }
+
+// step turns a command into a request.
+func (f *Front) step(c *conntrack.Command, t Target) (*step, error) {
+	q, err := f.request(c, t)
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	aim(q, t)
+	return &step{request: q, cmd: c, made: []made{{verb: c.Verb}}}, nil
 }
 
 func creates(c *conntrack.Command) bool {
@@ -59,15 +49,21 @@ func zones(c *conntrack.Command) (n int) {
 	return n
 }
 
-// joins reports whether a command that makes an entry may go with a step.
-func joins(s *step, c *conntrack.Command) bool {
-	return creates(s.commands[0]) && s.commands[0].Table == c.Table && len(s.commands) < maxTogether
+// refusal is why a command, which is right by itself, cannot be carried out.
+func refusal(c *conntrack.Command, t Target) error {
+	switch {
+	case t.Limit > 0 && !limited(c):
+		return wrong("Illegal option `--limit' with this command")
+	case creates(c) && zones(c) > 1:
+		return wrong("cannot specify more than one of `--zone', `--orig-zone' and `--reply-zone': an entry has one")
+	}
+	return nil
 }
 
-// request says what a command asks for; nil is nothing at all.
+// request says what a command asks for.
 func (f *Front) request(c *conntrack.Command, t Target) (*control.Request, error) {
-	if t.Limit > 0 && !limited(c) {
-		return nil, wrong("Illegal option `--limit' with this command")
+	if err := refusal(c, t); err != nil {
+		return nil, err
 	}
 	q := &control.Request{Table: tableName(c.Table)}
 	switch c.Verb {
@@ -81,7 +77,7 @@ func (f *Front) request(c *conntrack.Command, t Target) (*control.Request, error
 			q.Keys = []control.Key{expectOf(c)}
 		}
 	case conntrack.VerbCreate, conntrack.VerbAdd:
-		q.Verb, q.Entries = control.VerbCreate, []control.Entry{f.entry(c)}
+		q.Verb, q.Entries = control.VerbCreate, []control.Entry{f.entry(c, new(flow.Event))}
 	case conntrack.VerbFlush:
 		q.Verb, q.Family = control.VerbFlush, c.Family
 	case conntrack.VerbCount:

@@ -19,17 +19,17 @@ import (
 // run is one command line under way.
 type run struct {
 	*Front
-	cmd      *conntrack.Command
-	target   Target
-	hosts    Hosts
-	quiet    bool                 // of a file: no summary, and nothing found is no failure
-	found    *flow.Filter         // what -G must find
-	commands []*conntrack.Command // of a file: those of the step
-	places   []string             // of a file: where each of the step's commands stands
+	cmd    *conntrack.Command // the step's first
+	step   *step
+	target Target
+	hosts  Hosts
+	quiet  bool         // of a file: no summary, and nothing found is no failure
+	found  *flow.Filter // what -G must find
 }
 
-// do carries out one step, prints, and gives the exit code.
-func (r *run) do(ctx context.Context, s *step) int {
+// do carries out the step, prints, and gives the exit code.
+func (r *run) do(ctx context.Context) int {
+	s := r.step
 	stamp(s.request)
 	if r.cmd.Output.Has(conntrack.OutputSave) && r.hosts.Several() {
 		return r.refuse(wrong("cannot save several nodes at once: use `--node' with one name"))
@@ -42,7 +42,7 @@ func (r *run) do(ctx context.Context, s *step) int {
 	case conntrack.VerbFlush:
 		return r.flush(ctx, s.request)
 	case conntrack.VerbCreate, conntrack.VerbAdd:
-		return r.create(ctx, s)
+		return r.create(ctx)
 	}
 	return r.rows(ctx, s.request)
 }
@@ -122,8 +122,8 @@ func (r *run) result(a *control.Answer) {
 		switch {
 		case n < 0 && failure.Event != nil: // one of many
 			text += ": " + string(new(encode.Text).AppendRow(nil, failure.Event))
-		case n >= 0 && n < len(r.places):
-			text = r.places[n] + ": " + why(r.commands[n], failure.Err)
+		case n >= 0 && n < len(r.step.made) && r.step.file != "":
+			text = r.step.place(n) + ": " + why(&conntrack.Command{Verb: r.step.made[n].verb, Table: r.cmd.Table}, failure.Err)
 		}
 		r.complain(a.Node, text)
 	}
@@ -219,10 +219,10 @@ func (r *run) summaryText(count uint64) string {
 }
 
 // create carries out -I and -A. That an entry exists is what -A allows.
-func (r *run) create(ctx context.Context, s *step) int {
-	answers, err := r.hosts.Call(ctx, s.request, nil)
+func (r *run) create(ctx context.Context) int {
+	answers, err := r.hosts.Call(ctx, r.step.request, nil)
 	for i := range answers {
-		r.forgive(&answers[i], s)
+		r.step.forgive(&answers[i])
 	}
 	code := r.judge(answers, err)
 	if r.cmd.Table == conntrack.TableExpect {
@@ -232,11 +232,11 @@ func (r *run) create(ctx context.Context, s *step) int {
 }
 
 // forgive takes from an answer the failures of -A that are none.
-func (r *run) forgive(a *control.Answer, s *step) {
+func (s *step) forgive(a *control.Answer) {
 	exists := func(index int, err error) bool {
-		return errnoOf(err) == syscall.EEXIST && index >= 0 && index < len(s.commands) && s.commands[index].Verb == conntrack.VerbAdd
+		return index >= 0 && index < len(s.made) && s.made[index].verb == conntrack.VerbAdd && errnoOf(err) == syscall.EEXIST
 	}
-	if a.Err != nil && len(s.commands) == 1 && exists(0, a.Err) {
+	if a.Err != nil && len(s.made) == 1 && exists(0, a.Err) {
 		a.Err = nil
 	}
 	if a.Result == nil {
