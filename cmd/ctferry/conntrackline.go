@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,6 @@ import (
 	"github.com/ctferry/ctferry/control"
 	"github.com/ctferry/ctferry/internal/option"
 	"github.com/ctferry/ctferry/source"
-	"github.com/ctferry/ctferry/source/ctnetlink"
 	"github.com/ctferry/ctferry/source/flow"
 )
 
@@ -51,17 +51,15 @@ func thisHost(front *frontend.Front, argv []string, netns string) (frontend.Host
 	}
 	quiet := slog.New(slog.NewTextHandler(front.Err, &slog.HandlerOptions{Level: slog.LevelError}))
 	events := &tap.Tap{Identity: id, Log: quiet, Buffer: eventBuffer, Opened: front.Listening}
+	tables := &localTables{netns: netns}
 	executor := &control.Executor{
-		Tap: events,
-		Open: func(netns string) (control.Session, error) {
-			return ctnetlink.Dial(ctnetlink.DialConfig{NetNS: namespacePath(netns)})
-		},
+		Tap: events, Open: tables.open,
 		Origin: func(netns string) *flow.Origin {
-			return &flow.Origin{Node: id.Node, NetNS: netns, BootID: id.BootID, Run: id.Run, Cookie: netnsCookie(netns)}
+			return &flow.Origin{Node: id.Node, NetNS: netns, BootID: id.BootID, Run: id.Run, Cookie: tables.cookie()}
 		},
 	}
 	written := &journal{Caller: executor, argv: argv, dial: systemLog(front.Program)}
-	return frontend.Local(written, written.close), nil
+	return frontend.Local(written, func() error { return errors.Join(tables.close(), written.close()) }), nil
 }
 
 // hostIdentity is who this host is in records that no configuration names.
@@ -79,21 +77,6 @@ func namespacePath(name string) string {
 		return ""
 	}
 	return filepath.Join("/run/netns", name)
-}
-
-// netnsCookie is the kernel's number for a namespace, without which rows had
-// other flow ids than events; 0 if it cannot be read, as the rows then cannot.
-func netnsCookie(name string) uint64 {
-	conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: namespacePath(name)})
-	if err != nil {
-		return 0
-	}
-	defer conn.Close()
-	cookie, err := conn.Cookie()
-	if err != nil {
-		return 0
-	}
-	return cookie
 }
 
 func knownNamespace(name string) error {

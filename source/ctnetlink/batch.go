@@ -172,6 +172,9 @@ func (r *requester) exchange(b *Batch, p []byte, sent []int, results []error) {
 	if of := (*Error)(nil); errors.As(err, &of) {
 		err = of.Err // of the request that it befell
 	}
+	if err != nil {
+		r.drain()
+	}
 	for _, i := range sent {
 		if results[i] == errUnanswered {
 			results[i] = nil

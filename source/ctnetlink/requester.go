@@ -10,9 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// replySize is the receive buffer of requests and dumps. The kernel fills at
-// most 32 KiB of a dump at once, so more would bring nothing.
+// replySize is a receive buffer of dumps. The kernel fills at most 32 KiB of a
+// dump at once, so more would bring nothing.
 const replySize = 32 << 10
+
+// The slots for the answers to requests. None is larger than NLMSG_GOODSIZE,
+// which is at most 8 KiB, and of a dump the kernel fills no more than there is
+// room for (netlink_dump); many come at once where many requests are refused.
+const (
+	answerSlots = 16
+	answerSize  = 8 << 10
+)
 
 // replyWait bounds one wait for the kernel. It answers within the system call
 // that asks; only a fault makes this pass.
@@ -28,7 +36,8 @@ type requester struct {
 	seq    uint32 // of the last request
 	more   uint32 // requests before it that are under way too
 	w      writer
-	rest   []byte // messages of the last datagram that were not looked at yet
+	got    []datagram // that were not looked at yet
+	rest   []byte     // messages of the one that is looked at
 	wait   time.Duration
 }
 
@@ -46,7 +55,7 @@ func newRequester(ns *os.File) (*requester, error) {
 	if err != nil {
 		return nil, err
 	}
-	recv := newMmsg(s.fd, 1, replySize)
+	recv := newMmsg(s.fd, answerSlots, answerSize)
 	recv.slow = true
 	return &requester{recv: recv, portID: s.portID, wait: replyWait}, nil
 }
@@ -95,28 +104,52 @@ func (r *requester) receive(ctx context.Context, q *request) (message, error) {
 	}
 }
 
-// fill reads the next datagram. A dump's datagram is there as soon as it is
-// asked for: the kernel makes it while it is read.
+// fill takes the next datagram. A dump's is there as soon as it is asked for:
+// the kernel makes it while it is read.
 func (r *requester) fill(ctx context.Context, q *request) error {
-	if err := ctx.Err(); err != nil {
-		return q.fail(err)
-	}
-	got, err := r.recv.next()
-	if err == nil && len(got) == 0 {
-		if err = r.await(); err == nil {
-			got, err = r.recv.next()
+	if len(r.got) == 0 {
+		if err := r.read(ctx); err != nil {
+			return q.fail(err)
 		}
 	}
-	switch {
-	case err != nil:
-		return q.fail(err)
-	case len(got) == 0 || got[0].foreign:
+	if len(r.got) == 0 {
 		return nil
-	case got[0].truncated:
+	}
+	d := r.got[0]
+	r.got = r.got[1:]
+	switch {
+	case d.foreign:
+		return nil
+	case d.truncated:
 		return q.fail(errTruncated)
 	}
-	r.rest = got[0].data
+	r.rest = d.data
 	return nil
+}
+
+// read reads what waits, or what comes next.
+func (r *requester) read(ctx context.Context) (err error) {
+	if err = ctx.Err(); err != nil {
+		return err
+	}
+	r.got, err = r.recv.next()
+	if err == nil && len(r.got) == 0 {
+		if err = r.await(); err == nil {
+			r.got, err = r.recv.next()
+		}
+	}
+	return err
+}
+
+// drain throws away what waits to be read: the kernel answers nothing more after
+// an answer for which there was no room, until all is read.
+func (r *requester) drain() {
+	r.got, r.rest = nil, nil
+	for {
+		if got, err := r.recv.next(); err != nil || len(got) == 0 {
+			return
+		}
+	}
 }
 
 func (r *requester) await() error {

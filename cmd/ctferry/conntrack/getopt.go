@@ -47,11 +47,8 @@ func (s *scanner) read() (o *option, value string, has, ok bool, err error) {
 func (s *scanner) short() (*option, string, bool, error) {
 	c := s.bundle[0]
 	s.bundle = s.bundle[1:]
-	for i := range s.table {
-		o := &s.table[i]
-		if o.short != c {
-			continue
-		}
+	if at := strings.IndexByte(shortOptions, c); at >= 0 && c != 0 {
+		o := &s.table[at]
 		if o.arg == argNone {
 			return o, "", false, nil
 		}
@@ -96,13 +93,14 @@ func (s *scanner) valued(o *option, attached string, has bool) (*option, string,
 func (s *scanner) unknown() error { return wrong("unknown option `%s'", s.word) }
 
 // match finds the option of a long name: the whole name, or a prefix that
-// belongs to one option only. Aliases are one option.
+// belongs to one option only. Aliases are one option. A protocol's own options
+// stand at the end, and a file for -R has few others by their long names.
 func match(table []option, name string) (found *option, ok bool) {
 	if name == "" {
 		return nil, false
 	}
 	matches := 0
-	for i := range table {
+	for i := len(table) - 1; i >= 0; i-- {
 		o := &table[i]
 		for _, n := range o.names {
 			switch {

@@ -70,11 +70,21 @@ var optionTable = [...]option{
 	{key: kReplyZone, names: []string{"reply-zone"}, arg: argRequired},
 }
 
+// shortOptions has the letter of each option at its place in optionTable; NUL is
+// none. A protocol's own options, which stand behind them, have none.
+var shortOptions = func() string {
+	var letters [len(optionTable)]byte
+	for i := range optionTable {
+		letters[i] = optionTable[i].short
+	}
+	return string(letters[:])
+}()
+
 // nameOf is the long name that messages use for a parameter.
 func nameOf(table []option, k key) string {
-	for _, o := range table {
-		if o.key == k {
-			return o.names[0]
+	for i := range table {
+		if table[i].key == k {
+			return table[i].names[0]
 		}
 	}
 	return ""
