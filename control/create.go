@@ -14,7 +14,11 @@ func (c *call) create(ctx context.Context) error {
 	if most := c.bound.most; most > 0 && len(c.q.Entries) > most {
 		return c.tooMany(uint64(len(c.q.Entries)))
 	}
-	told := flow.NewBatch(batchSize)
+	rows := 0 // to be told
+	if c.q.Rows {
+		rows = min(batchSize, len(c.q.Entries))
+	}
+	told := flow.NewBatch(rows)
 	for from := 0; from < len(c.q.Entries); from += batchSize {
 		to := min(from+batchSize, len(c.q.Entries))
 		told.Reset()

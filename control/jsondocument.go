@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"unicode/utf8"
 )
@@ -97,38 +96,6 @@ func clip(s string) string {
 		return s[:60] + "…"
 	}
 	return s
-}
-
-// member is one member of an object, its value as it stood there.
-type member struct {
-	name string
-	raw  json.RawMessage
-}
-
-// members gives the members of an object in their order.
-func members(path string, raw []byte) ([]member, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	t, err := d.Token()
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, invalid(path, "%v", err)
-	}
-	if t != json.Delim('{') {
-		return nil, wanted(path, "an object", raw)
-	}
-	var out []member
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, invalid(path, "%v", err)
-		}
-		m := member{}
-		m.name, _ = t.(string)
-		if err := d.Decode(&m.raw); err != nil {
-			return nil, invalid(below(path, m.name), "%v", err)
-		}
-		out = append(out, m)
-	}
-	return out, nil
 }
 
 // wanted says what was expected where something else stands.
