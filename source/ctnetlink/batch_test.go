@@ -188,6 +188,59 @@ func (d deaf) next() ([]datagram, error) {
 	return nil, err
 }
 
+// TestBatchRefusedPlaces refuses one request of a send, wherever it stands: only
+// the last of them asks for an answer.
+func TestBatchRefusedPlaces(t *testing.T) {
+	c := dialNS(t, testnet.New(t))
+	for _, at := range []int{0, 1, sendRequests - 2, sendRequests - 1, sendRequests, 2*sendRequests - 1} {
+		if err := c.Flush(t.Context(), flow.FlushOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		var b Batch
+		for i := range 2 * sendRequests {
+			k := flow.Key{Tuple: nth(i)}
+			if i == at {
+				_ = b.Delete(k)
+			} else {
+				_ = b.Create(flow.Creation{Event: entryOf(k.Tuple)})
+			}
+		}
+		for i, err := range c.Do(t.Context(), &b) {
+			if (i == at) != errors.Is(err, unix.ENOENT) || (err == nil) != (i != at) {
+				t.Errorf("%d is refused: %d: %v", at, i, err)
+			}
+		}
+	}
+}
+
+// TestBatchWithoutRoom has a receive buffer in which not all refusals have room:
+// none may pass for success, and what comes later is answered as ever.
+func TestBatchWithoutRoom(t *testing.T) {
+	c := dialNS(t, testnet.New(t))
+	if err := unix.SetsockoptInt(c.sock.recv.descriptor(), unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil {
+		t.Fatal(err)
+	}
+	var b Batch
+	for i := range sendRequests {
+		_ = b.Delete(flow.Key{Tuple: nth(i)})
+	}
+	lost := 0
+	for i, err := range c.Do(t.Context(), &b) {
+		switch {
+		case errors.Is(err, unix.ENOBUFS):
+			lost++
+		case !errors.Is(err, unix.ENOENT):
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if lost == 0 {
+		t.Error("all answers had room")
+	}
+	if err := c.Delete(t.Context(), flow.Key{Tuple: nth(1)}); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("a request afterwards: %v", err)
+	}
+}
+
 func TestBatchLimit(t *testing.T) {
 	var b Batch
 	k := flow.Key{Tuple: nth(1)}

@@ -1,6 +1,7 @@
 package conntrack
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -48,6 +49,35 @@ func TestLines(t *testing.T) {
 	for _, text := range []string{"", "\n", "  \t\n", "# -D\n", "  # -D"} {
 		if c, err := p.Parse(text); err != nil || c != nil {
 			t.Errorf("%q: got %+v, %v, want nothing", text, c, err)
+		}
+	}
+}
+
+// TestLinesForget reads every line after every other one, in one memory: it is
+// the same as read alone.
+func TestLinesForget(t *testing.T) {
+	var texts []string
+	for text := range fileLines() {
+		texts = append(texts, text)
+	}
+	for _, l := range corpus(t) {
+		texts = append(texts, l.text)
+	}
+	one, rest := texts[:0:0], texts
+	for _, text := range texts { // those with an effect of their own
+		if c, err := new(Lines).Parse(text); c != nil && err == nil {
+			one = append(one, text)
+		}
+	}
+	var lines Lines
+	for _, before := range one {
+		for _, text := range rest {
+			want, wantErr := new(Lines).Parse(text)
+			_, _ = lines.Parse(before)
+			got, err := lines.Parse(text)
+			if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(err, wantErr) {
+				t.Fatalf("%q after %q: got %+v, %v, want %+v, %v", text, before, got, err, want, wantErr)
+			}
 		}
 	}
 }

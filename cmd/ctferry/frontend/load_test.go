@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ctferry/ctferry/control"
+	"github.com/ctferry/ctferry/source/flow"
 )
 
 // TestLoadIsBatched turns 10,000 lines into a few requests, in their order.
@@ -85,4 +87,73 @@ func TestLoadRefuses(t *testing.T) {
 	if got := runLine(nil, "", "-R", "/no/such/file"); got.code != exitUsage || !strings.Contains(got.errOut, "Failed to open file /no/such/file for reading") {
 		t.Errorf("%+v", got)
 	}
+}
+
+// TestLoadKeepsOrder has entries, which wait for others, made before what
+// follows them, and tells of each failure where its line stands.
+func TestLoadKeepsOrder(t *testing.T) {
+	const make2 = "-I -p 50 -s 1.1.1.1 -d 2.2.2.%d -t %d\n"
+	var b strings.Builder
+	for i := range 250 { // lines 1 to 250
+		fmt.Fprintf(&b, make2, i%250, 5)
+	}
+	b.WriteString("-D -s 1.1.1.1\n# nothing\n-U -s 1.1.1.1 -m 3\n-G -p 50 -s 1.1.1.1 -d 2.2.2.2\n")
+	fmt.Fprintf(&b, make2, 1, 6) // line 255
+	s := script{result: control.Result{Failed: 1, Failures: []control.Failure{{Index: 0, Err: failure("EEXIST")}}}}
+	got := runLine(Local(&s, nil), b.String(), "-R", "-")
+	var verbs []string
+	for _, q := range s.asked {
+		verbs = append(verbs, fmt.Sprintf("%s %d", q.Verb, len(q.Entries)))
+	}
+	if want := "create 100,create 100,create 50,delete 0,update 0,get 0,create 1"; strings.Join(verbs, ",") != want {
+		t.Errorf("asked %s, expected %s", strings.Join(verbs, ","), want)
+	}
+	at := -1
+	for _, line := range []string{"-:1: ", "-:101: ", "-:201: ", "-:251: ", "-:253: ", "-:254: ", "-:255: "} {
+		next := strings.Index(got.errOut, "(ctferry): "+line)
+		if next <= at {
+			t.Errorf("%q is not told, or not in order:\n%s", line, got.errOut)
+		}
+		at = next
+	}
+	if got.code != exitFailed {
+		t.Errorf("code %d", got.code)
+	}
+}
+
+// TestLoadLends proves that entries share memory from request to request, and
+// still are each line's own.
+func TestLoadLends(t *testing.T) {
+	var b strings.Builder
+	for i := range 230 {
+		fmt.Fprintf(&b, "-A -p udp -s 10.0.0.1 -d 10.1.0.1 --sport 1 --dport %d -t %d", i+1, i+1)
+		if i%3 == 0 {
+			b.WriteString(" -m 7 -n 3.3.3.3 -u ASSURED")
+		}
+		b.WriteString("\n")
+	}
+	n := 0
+	hosts := Local(callerFunc(func(q *control.Request) error {
+		for i := range q.Entries {
+			e := q.Entries[i].Event
+			marked := n%3 == 0
+			if e.Orig.DstPort != uint16(n+1) || e.Timeout != uint32(n+1) || e.Got(flow.HasMark) != marked || e.Got(flow.HasStatus) != marked ||
+				(q.Entries[i].SrcNAT != nil) != marked || e.Mark != 0 && !marked {
+				t.Errorf("entry %d: %+v", n, e)
+			}
+			n++
+		}
+		return q.Validate()
+	}), nil)
+	if got := runLine(hosts, b.String(), "-R", "-"); got.code != exitOK || n != 230 {
+		t.Errorf("%d entries: %+v", n, got)
+	}
+}
+
+// callerFunc is a Caller without rows.
+type callerFunc func(q *control.Request) error
+
+// Call implements control.Caller.
+func (f callerFunc) Call(_ context.Context, q *control.Request, _ func(*flow.Batch) error) (*control.Result, error) {
+	return &control.Result{}, f(q)
 }
