@@ -70,12 +70,12 @@ func smallLab(t *testing.T, ferry string) *lab {
 	return l
 }
 
-// TestSmoke runs two rows as "make bench" does, with next to no load, into a document.
+// TestSmoke runs three rows as "make bench" does, with next to no load, into a document.
 func TestSmoke(t *testing.T) {
 	testnet.New(t)
 	var out bytes.Buffer
 	document := filepath.Join(t.TempDir(), "BENCHMARKS.md")
-	args := []string{"-ctferry", built(t), "-rounds", "1", "-scale", "0.002", "-rows", "^(real|idle)$", "-o", document, "-dir", t.TempDir()}
+	args := []string{"-ctferry", built(t), "-rounds", "1", "-scale", "0.002", "-rows", "^(real|idle|restore)$", "-o", document, "-dir", t.TempDir()}
 	if err := bench(t.Context(), args, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
@@ -83,7 +83,8 @@ func TestSmoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# Benchmarks", begin, end, "CPU an event, real packets on lo", "ctferry json, socket", "CPU while nothing happens", "1 rounds"} {
+	for _, want := range []string{"# Benchmarks", begin, end, "CPU an event, real packets on lo", "ctferry json, socket", "CPU while nothing happens",
+		"restore of 200 saved entries, wall time", "CPU of that restore", "1 rounds"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the document has no %q:\n%s", want, text)
 		}

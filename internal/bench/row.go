@@ -22,6 +22,7 @@ func rows() []row {
 		{"idle", rowIdle},
 		{"latency", rowLatency},
 		{"dump", rowDump},
+		{"restore", rowRestore},
 		{"table", rowTable},
 	}
 	for _, p := range providers() {
