@@ -84,7 +84,7 @@ func TestSmoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"# Benchmarks", begin, end, "CPU an event, real packets on lo", "ctferry json, socket", "CPU while nothing happens",
-		"restore of 200 saved entries, wall time", "CPU of that restore", "1 rounds"} {
+		"restore of 200 saved entries, wall time", "restore of 100 saved entries, wall time", "1 rounds"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the document has no %q:\n%s", want, text)
 		}

@@ -50,6 +50,9 @@ func rowRestore(ctx context.Context, l *lab) (lines []line, err error) {
 			}
 		}
 		lines = append(lines, restoreLines(restorers, n)...)
+		if err := l.emptyTable(ctx, ns); err != nil { // the kernel would go on freeing it under the next row
+			return lines, err
+		}
 	}
 	return lines, nil
 }
@@ -78,7 +81,7 @@ func (l *lab) restore(ctx context.Context, ns *testnet.Namespace, r *restorer, s
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if _, err := l.complete(ctx, ns, dir, l.ferry, "-F"); err != nil {
+	if err := l.emptyTable(ctx, ns); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -98,6 +101,17 @@ func (l *lab) restore(ctx context.Context, ns *testnet.Namespace, r *restorer, s
 	}
 	l.say("  %s: %d entries in %s ms", r.name, entries, number(r.times[len(r.times)-1]))
 	return nil
+}
+
+// emptyTable removes all flows.
+func (l *lab) emptyTable(ctx context.Context, ns *testnet.Namespace) error {
+	dir, err := os.MkdirTemp(l.dir, "flush-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	_, err = l.complete(ctx, ns, dir, l.ferry, "-F")
+	return err
 }
 
 // complete runs a program on both CPUs to its end.
