@@ -16,7 +16,7 @@ type localTables struct {
 // open is an Executor's; there is no other namespace than the command line's.
 func (l *localTables) open(string) (control.Session, error) {
 	if l.conn == nil {
-		conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: namespacePath(l.netns)})
+		conn, err := ctnetlink.Dial(ctnetlink.DialConfig{NetNS: namespacePath(l.netns), KeepMemory: true})
 		if err != nil {
 			return nil, err
 		}

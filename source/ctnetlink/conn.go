@@ -12,17 +12,23 @@ import (
 // DialConfig says whose tables a [Conn] works on.
 type DialConfig struct {
 	NetNS string // file of the network namespace; "" is the process's own
+
+	// KeepMemory has a dump's memory, 540 KiB, kept for the next one, where many
+	// small ones follow one another.
+	KeepMemory bool
 }
 
 // Conn makes requests and dumps. Its methods may be called by several
 // goroutines at once: requests take turns on one socket, and every dump opens
 // one of its own, so that a dump that is given up leaves nothing behind.
 type Conn struct {
-	ns *os.File // nil: the process's own
+	ns   *os.File // nil: the process's own
+	keep bool     // KeepMemory
 
-	mu   sync.Mutex // guards sock and dec
-	sock *requester
-	dec  decoder
+	mu    sync.Mutex // guards sock, dec and spare
+	sock  *requester
+	dec   decoder
+	spare *dumpMemory // nil: there is none
 }
 
 // Dial opens a connection to the tables of a namespace.
@@ -31,12 +37,12 @@ func Dial(c DialConfig) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	sock, err := newRequester(ns)
+	sock, err := newRequester(ns, answerSlots)
 	if err != nil {
 		ns.Close()
 		return nil, err
 	}
-	return &Conn{ns: ns, sock: sock}, nil
+	return &Conn{ns: ns, keep: c.KeepMemory, sock: sock}, nil
 }
 
 // Cookie is what [Listener.Cookie] is, for rows that are to have the flow ids

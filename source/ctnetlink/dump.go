@@ -33,8 +33,10 @@ func (c *Conn) Dump(ctx context.Context, table flow.Table, o flow.DumpOptions, f
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, sock.close()) }()
-	d := dump{table: table, fn: fn, batch: flow.NewBatch(dumpSlots)}
-	buffers := aheadOf(sock.recv.descriptor(), o.Dying)
+	m := c.memory(sock.recv.descriptor(), o.Dying)
+	defer c.giveBack(m)
+	d := dump{table: table, fn: fn, batch: m.batch}
+	buffers := m.buffers
 	var interrupted error
 	for _, p := range passes {
 		if err := d.pass(ctx, sock, p, buffers); err != nil {
@@ -54,7 +56,7 @@ func (c *Conn) open(q *request) (*requester, error) {
 	if c.sock == nil {
 		return nil, q.fail(os.ErrClosed)
 	}
-	return newRequester(c.ns)
+	return newRequester(c.ns, 1)
 }
 
 // errNoSupport is the kernel's own ENOTSUPP, which some of its functions let out.
@@ -92,10 +94,15 @@ func (d *dump) ask(ctx context.Context, sock *requester, q *request, buffers []r
 }
 
 // run has one goroutine read, and decodes in this one; both have ended when it
-// returns. With one buffer there is nothing to do at once.
+// returns. With one buffer there is nothing to do at once; nor is there where the
+// first read has all.
 func (d *dump) run(ctx context.Context, sock *requester, q *request, buffers []receiver) error {
 	if len(buffers) == 1 {
 		return d.alone(ctx, buffers[0], sock, q)
+	}
+	got, err := buffers[0].next()
+	if ended, err := d.take(ctx, filled{buffers[0], got, err}, sock, q); ended {
+		return err
 	}
 	reading, stop := context.WithCancel(ctx)
 	r := newAhead(buffers)

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ctferry/ctferry/source/flow"
 )
 
 // The kernel makes a dump while it is read, so that reading is most of its time.
@@ -33,7 +35,7 @@ type filled struct {
 // The list of the dying is read into one, alone: the kernel goes on in it from an
 // entry that may be gone meanwhile, and then leaves out the rest
 // (ctnetlink_dump_dying), so as little time as possible is to pass between its reads.
-func aheadOf(fd int, dying bool) (buffers []receiver) {
+func aheadOf(fd int, dying bool) (buffers []*mmsg) {
 	count, slots := aheadBuffers, aheadSlots
 	if dying {
 		count, slots = 1, dyingSlots
@@ -44,6 +46,44 @@ func aheadOf(fd int, dying bool) (buffers []receiver) {
 		buffers = append(buffers, m)
 	}
 	return buffers
+}
+
+// dumpMemory is what a dump reads and decodes into.
+type dumpMemory struct {
+	receivers []*mmsg
+	buffers   []receiver // the same
+	batch     *flow.Batch
+	dying     bool
+}
+
+// memory gives what a dump of that socket needs, perhaps that of one before.
+func (c *Conn) memory(fd int, dying bool) *dumpMemory {
+	c.mu.Lock()
+	m := c.spare
+	c.spare = nil
+	c.mu.Unlock()
+	if m == nil || m.dying != dying {
+		m = &dumpMemory{receivers: aheadOf(fd, dying), batch: flow.NewBatch(dumpSlots), dying: dying}
+		for _, r := range m.receivers {
+			m.buffers = append(m.buffers, r)
+		}
+	}
+	for _, r := range m.receivers {
+		r.fd = fd
+	}
+	return m
+}
+
+// giveBack keeps a dump's memory for the next, if that is wanted. Nobody reads
+// into it any more.
+func (c *Conn) giveBack(m *dumpMemory) {
+	if !c.keep {
+		return
+	}
+	m.batch.Reset()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spare = m
 }
 
 func newAhead(buffers []receiver) *ahead {

@@ -14,7 +14,7 @@ import (
 // dump at once, so more would bring nothing.
 const replySize = 32 << 10
 
-// The slots for the answers to requests. None is larger than NLMSG_GOODSIZE,
+// The slots for the answers to requests; a dump's own come into others. None is larger than NLMSG_GOODSIZE,
 // which is at most 8 KiB, and of a dump the kernel fills no more than there is
 // room for (netlink_dump); many come at once where many requests are refused.
 const (
@@ -41,7 +41,7 @@ type requester struct {
 	wait   time.Duration
 }
 
-func newRequester(ns *os.File) (*requester, error) {
+func newRequester(ns *os.File, slots int) (*requester, error) {
 	s, err := dial(ns, func(conn *netlink.Conn) error {
 		if err := conn.SetOption(netlink.ExtendedAcknowledge, true); err != nil {
 			return &Error{Op: "set", Subject: "NETLINK_EXT_ACK", Err: err}
@@ -55,7 +55,7 @@ func newRequester(ns *os.File) (*requester, error) {
 	if err != nil {
 		return nil, err
 	}
-	recv := newMmsg(s.fd, answerSlots, answerSize)
+	recv := newMmsg(s.fd, slots, answerSize)
 	recv.slow = true
 	return &requester{recv: recv, portID: s.portID, wait: replyWait}, nil
 }

@@ -32,8 +32,7 @@ type printer struct {
 
 func newPrinter(f *Front, c *conntrack.Command, named bool) *printer {
 	o := c.Output
-	p := &printer{out: f.Out, table: tableOf(c), names: f.Names, named: named, deleted: c.Verb == conntrack.VerbDelete,
-		buf: make([]byte, 0, printFill+4096)}
+	p := &printer{out: f.Out, table: tableOf(c), names: f.Names, named: named, deleted: c.Verb == conntrack.VerbDelete}
 	p.text = encode.Text{
 		Extended: o.Has(conntrack.OutputExtended), ID: o.Has(conntrack.OutputID), Timestamp: o.Has(conntrack.OutputTimestamp),
 		KTimestamp: o.Has(conntrack.OutputKTimestamp), Labels: o.Has(conntrack.OutputLabels), Save: o.Has(conntrack.OutputSave), XML: o.Has(conntrack.OutputXML),
