@@ -39,6 +39,11 @@ func longFile() (all, plain string, complaints []string) {
 			line(false, "-D %s", flow)
 			line(false, "-I %s -t 700 -m 4", flow)
 			line(true, "-I %s -t 600 -m 5", flow)
+		case i%131 == 11: // several at once, one of them for nothing
+			line(false, "-D %s", flow)
+			line(false, "-D -p udp -s 10.3.%d.%d --sport 1", (i-2)/250, (i-2)%250)
+			line(false, "-D -s 10.9.9.9")
+			line(false, "-A %s -t 500", flow)
 		}
 	}
 	return full.String(), good.String(), complaints

@@ -64,30 +64,47 @@ type loading struct {
 	code int
 
 	several *several // entries that wait for others; nil: none ever did
+	deletes *step    // deletions that wait for others; nil: there are none
 }
 
 // take carries out a command, or has it wait for those after it.
 func (l *loading) take(ctx context.Context, c *conntrack.Command, line int) error {
 	if creates(c) {
+		l.finishDeletes(ctx)
 		if l.several == nil {
 			l.several = new(several)
 		}
 		if l.several.add(l.Front, c, line) {
-			l.finish(ctx)
+			l.finishSeveral(ctx)
 		}
 		return nil
 	}
-	l.finish(ctx)
+	l.finishSeveral(ctx)
 	s, err := l.Front.step(c, l.target)
-	if err == nil {
-		s.file, s.made[0].line = l.file, line
-		l.carry(ctx, s)
+	if err != nil {
+		return err
 	}
-	return err
+	s.file, s.made[0].line = l.file, line
+	if l.deletes.join(s, l.target) {
+		return nil
+	}
+	l.finishDeletes(ctx)
+	if s.joins(l.target) {
+		lent := *c
+		s.cmd, l.deletes = &lent, s
+		return nil
+	}
+	l.carry(ctx, s)
+	return nil
 }
 
-// finish makes the entries that wait.
+// finish carries out what waits: entries or deletions, never both.
 func (l *loading) finish(ctx context.Context) {
+	l.finishSeveral(ctx)
+	l.finishDeletes(ctx)
+}
+
+func (l *loading) finishSeveral(ctx context.Context) {
 	if l.several == nil || l.several.len() == 0 {
 		return
 	}
@@ -95,6 +112,14 @@ func (l *loading) finish(ctx context.Context) {
 	s.file = l.file
 	l.carry(ctx, s)
 	l.several.reset()
+}
+
+func (l *loading) finishDeletes(ctx context.Context) {
+	if l.deletes == nil {
+		return
+	}
+	l.carry(ctx, l.deletes)
+	l.deletes = nil
 }
 
 func (l *loading) carry(ctx context.Context, s *step) {

@@ -42,7 +42,7 @@ func TestLoadIsBatched(t *testing.T) {
 func TestLoadIssuesEachWhenItIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := script{takes: 3 * time.Minute}
-		runLine(Local(&s, nil), strings.Repeat("-D -p 50\n", 3), "-R", "-")
+		runLine(Local(&s, nil), strings.Repeat("-U -p 50 -m 1\n", 3), "-R", "-")
 		for i, q := range s.asked {
 			if age := s.at[i].Sub(q.IssuedAt); age != 0 {
 				t.Errorf("request %d was issued %v before it was sent", i, age)
@@ -156,4 +156,47 @@ type callerFunc func(q *control.Request) error
 // Call implements control.Caller.
 func (f callerFunc) Call(_ context.Context, q *control.Request, _ func(*flow.Batch) error) (*control.Result, error) {
 	return &control.Result{}, f(q)
+}
+
+// TestLoadDeletesTogether makes one request of -D that follow one another, where
+// that comes to the same.
+func TestLoadDeletesTogether(t *testing.T) {
+	deletes := func(n int, more string) (text string) {
+		for i := range n {
+			text += fmt.Sprintf("-D -s 10.0.0.%d%s\n", i%250, more)
+		}
+		return text
+	}
+	for _, c := range []struct {
+		text  string
+		terms string // of each request
+		extra []string
+	}{
+		{deletes(3, ""), "3", nil},
+		{deletes(150, ""), "64,64,22", nil},
+		{deletes(2, "") + "-U -m 1\n" + deletes(2, ""), "2,0,2", nil},
+		{deletes(2, "") + "-A -p 50 -s 1.1.1.1 -d 2.2.2.2 -t 5\n" + deletes(2, ""), "2,0,2", nil},
+		{deletes(2, "") + deletes(2, " -o id"), "2,2", nil}, // what is printed differs
+		{"-D -s 1.1.1.1\n-D -s ::1\n-D -p 50\n", "1,1,1", nil},
+		{"-D -s 1.1.1.1\n-D\n-D -s 1.1.1.1\n", "1,0,1", nil},
+		{"-D -s 1.1.1.1\n-D -s 1.1.1.1 -m 8/7\n", "1,1", nil}, // what means nothing at all
+		{deletes(2, " -o xml"), "1,1", nil},                   // a document each
+		{deletes(2, ""), "1,1", []string{"--dry-run"}},
+		{deletes(2, ""), "1,1", []string{"--limit", "5"}},
+		{deletes(2, ""), "1,1", []string{"--node", "x"}},
+	} {
+		s := script{}
+		got := runLine(Local(&s, nil), c.text, append(c.extra, "-R", "-")...)
+		var terms []string
+		for _, q := range s.asked {
+			n := 0
+			if q.Filter != nil {
+				n = len(q.Filter.Include)
+			}
+			terms = append(terms, fmt.Sprint(n))
+		}
+		if strings.Join(terms, ",") != c.terms || got.code != exitOK {
+			t.Errorf("%.60q %v: terms %s, expected %s: %+v", c.text, c.extra, strings.Join(terms, ","), c.terms, got)
+		}
+	}
 }
