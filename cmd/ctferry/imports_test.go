@@ -21,7 +21,7 @@ func allowed() map[string][]string {
 		"internal/option":     {},
 		"internal/testnet":    {},
 		"internal/testbroker": {},
-		"internal/testdisk":   {},
+		"internal/testdisk":   {"internal/testnet"},
 		"internal/testhost":   {"internal/testnet"},
 		"internal/bench":      {"internal/testnet"},
 		"internal/budget":     {},

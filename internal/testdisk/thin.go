@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ctferry/ctferry/internal/testnet"
 )
 
 // Thin is an ext4 without a journal on a device that is thinly provisioned: it
@@ -85,11 +87,7 @@ func run(t testing.TB, name string, args ...string) string {
 
 func lacking(t testing.TB, err error) {
 	t.Helper()
-	text := "a disk that fails needs mkfs.ext4, and the right to mount: " + err.Error()
-	if os.Getenv("REQUIRE_ALL") == "1" {
-		t.Fatal(text)
-	}
-	t.Skip(text)
+	testnet.Unavailable(t, "a disk that fails needs mkfs.ext4, and the right to mount: %v", err)
 }
 
 func detach(t testing.TB, dir string) {
